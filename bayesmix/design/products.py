@@ -1,0 +1,125 @@
+"""The sufficient statistics: cross-products of every column with effects, every predictor and the response, by group.
+
+Rows are read here and never again. Columns are kept centred and scaled, and the response as its least-squares
+residual: at a predictor mean of 1e6 standard deviations the raw sums would have lost every digit that matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LevelProducts:
+    """What the likelihood knows of a level.
+
+    Parameters
+    ----------
+    n_groups : int
+        J.
+    columns : (m,) int array
+        Inner columns on which the effects live.
+    basis : (m, q) array
+        Z = W[:, columns] basis, W the inner columns.
+    blocks : tuple of (start, stop)
+        Effects that are correlated with each other; together they partition range(q).
+    """
+
+    n_groups: int
+    columns: Integers
+    basis: Floats
+    blocks: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class CrossProducts:
+    """Sums of products of the inner columns W = [1 | centred, scaled columns | response residual].
+
+    Parameters
+    ----------
+    n : int
+        Rows N.
+    sums : (J, K, K) array
+        W'W of each lowest group, in depth-first order ((1, K, K) without levels).
+    sizes : (J,) array
+        Rows of each lowest group.
+    parent : (sum J,) int array
+        Tree of groups, see :class:`bayesmix.design.groups.Tree`.
+    levels : tuple of LevelProducts
+        Lowest level first.
+    fixed_basis : (K, p) array
+        X = W fixed_basis.
+    response_fit : (p,) array
+        Least-squares coefficients b; the response is X b + response_scale * (last column of W).
+    response_scale : float
+        Units of the response per unit of the last column of W.
+    """
+
+    n: int
+    sums: Floats
+    sizes: Floats
+    parent: Integers
+    levels: tuple[LevelProducts, ...]
+    fixed_basis: Floats
+    response_fit: Floats
+    response_scale: float
+
+    @property
+    def width(self) -> int:
+        """Number of inner columns K."""
+        return int(self.sums.shape[1])
+
+    @property
+    def n_fixed(self) -> int:
+        """Number of fixed effects p."""
+        return int(self.fixed_basis.shape[1])
+
+    @cached_property
+    def body(self) -> Floats:
+        """Parents and sums as one flat vector, the form the likelihood reads."""
+        return np.concatenate([self.parent.astype(float), self.sums.ravel()])
+
+    @cached_property
+    def total(self) -> Floats:
+        """W'W over all rows, (K, K)."""
+        return np.asarray(self.sums.sum(axis=0))
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Columns with mean and standard deviation taken out: column = mean * 1 + scale * inner column."""
+
+    values: Floats
+    means: Floats
+    scales: Floats
+
+
+def standardise(columns: Floats) -> Standardised:
+    """Centre and scale the columns of an (n, k) matrix; constant columns are left with scale 0."""
+    means = columns.mean(axis=0)
+    values = columns - means
+    shift = values.mean(axis=0)  # what rounding of a large mean left over
+    values -= shift
+    scales = np.sqrt(np.einsum("ij,ij->j", values, values) / max(len(columns), 1))
+    constant = scales <= 1e-13 * np.abs(means)
+    scales[constant] = 0.0
+    values /= np.where(scales > 0, scales, 1.0)
+    values[:, constant] = 0.0
+    return Standardised(values, means + shift, scales)
+
+
+def grouped_sums(W: Floats, leaf: Integers, n_groups: int) -> Floats:
+    """W_g'W_g of every group, (J, K, K), in one read of the rows."""
+    K = W.shape[1]
+    out = np.empty((n_groups, K, K))
+    for i in range(K):
+        for j in range(i + 1):
+            out[:, i, j] = out[:, j, i] = np.bincount(leaf, weights=W[:, i] * W[:, j], minlength=n_groups)
+    return out

@@ -1,0 +1,1 @@
+"""Arrays in, frozen arrays out: estimation and sampling, without names or tables."""

@@ -1,0 +1,81 @@
+"""Is this point the optimum? A zero gradient in theta proves nothing at a boundary: theta = 0 is always stationary.
+
+The conditions of Karush, Kuhn and Tucker in Omega, for each block of correlated effects: dOmega Lambda = 0, and no
+negative eigenvalue of dOmega, else the criterion falls along that eigenvector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesmix.likelihood.coordinates import Coordinates
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """First-order optimality of a covariance estimate, relative to the number of groups of each level.
+
+    Parameters
+    ----------
+    stationarity : float
+        Largest entry of dOmega Lambda; 0 at an optimum.
+    smallest_eigenvalue : float
+        Of dOmega over all blocks; negative where variance should be added.
+    newton_decrement : float
+        What one more Newton step is expected to gain.
+    """
+
+    stationarity: float
+    smallest_eigenvalue: float
+    newton_decrement: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the point passes, with the tolerance 1e-6."""
+        return self.stationarity < 1e-6 and self.smallest_eigenvalue > -1e-6
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A direction in which adding variance lowers the criterion: direction direction' added to Omega of a block."""
+
+    level: int
+    start: int
+    stop: int
+    direction: Floats
+    slope: float
+
+
+def examine(
+    coordinates: Coordinates, blocks: tuple[tuple[tuple[int, int], ...], ...], theta: Floats, d_omega: Floats
+) -> tuple[float, float, Descent | None]:
+    """Stationarity, smallest eigenvalue, and the steepest direction of descent if there is one.
+
+    Parameters
+    ----------
+    coordinates : Coordinates
+    blocks : tuple of blocks, by level
+    theta : array
+        Relative factors in these coordinates.
+    d_omega : (levels, m, m) array
+        Derivative of the criterion in Omega on inner columns.
+    """
+    stationarity, smallest, steepest = 0.0, 0.0, None
+    factors = coordinates.layout.factors(theta)
+    for number, (level, factor) in enumerate(zip(coordinates.layout.levels, factors, strict=True)):
+        m = level.columns.size
+        derivative = level.basis.T @ d_omega[number, :m, :m] @ level.basis / level.n_groups
+        for start, stop in blocks[number]:
+            block = derivative[start:stop, start:stop]
+            root = factor[start:stop, start:stop]
+            stationarity = max(stationarity, float(np.abs(block @ root).max(initial=0.0)))
+            values, vectors = np.linalg.eigh(block)
+            if values[0] < smallest:
+                smallest = float(values[0])
+                steepest = Descent(number, start, stop, vectors[:, 0], smallest)
+    return stationarity, smallest, steepest

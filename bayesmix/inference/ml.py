@@ -1,0 +1,315 @@
+"""Maximum likelihood, restricted or not: quasi-Newton on the profiled criterion, exact Newton at the end, certified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from bayesmix.design import CrossProducts
+from bayesmix.errors import ConvergenceError
+from bayesmix.inference.certificate import Certificate, Descent, examine
+from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
+from bayesmix.likelihood.derivatives import SecondOrder, entries_of, profiled_deviance, second_order_pass
+from bayesmix.likelihood.kernels import profiled
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """How the criterion is minimised.
+
+    Parameters
+    ----------
+    max_iterations : int
+        Of the quasi-Newton phase, for each start.
+    max_restarts : int
+        Times the search may leave a point that is stationary but no minimum.
+    scales : tuple of float
+        Relative standard deviations at which the search starts; those after the first are tried only where the first
+        ended on the boundary.
+    """
+
+    max_iterations: int = 500
+    max_restarts: int = 10
+    scales: tuple[float, ...] = (0.6, 0.1, 3.0)
+
+
+@dataclass(frozen=True)
+class MlSolution:
+    """The optimum, in the user's units and coordinates.
+
+    Parameters
+    ----------
+    reml : bool
+        Restricted likelihood or not.
+    beta : (p,) array
+        Fixed effects.
+    vcov : (p, p) array
+        Their covariance matrix.
+    factors : tuple of (q, q) arrays
+        Lambda of each level relative to sigma, lower triangular.
+    sigma : float
+        Residual standard deviation.
+    criterion : float
+        -2 log (restricted) likelihood.
+    singular : bool
+        Whether some direction of some level has no variance.
+    certificate : Certificate
+    inner_theta, inner_beta, inner_inverse : arrays
+        The optimum in the coordinates of :func:`bayesmix.likelihood.coordinates.fit_coordinates`: free entries of the
+        factors, fixed effects (of the inner response), and R_xx^-1.
+    evaluations : int
+        Of the criterion with its gradient.
+    """
+
+    reml: bool
+    beta: Floats
+    vcov: Floats
+    factors: tuple[Floats, ...]
+    sigma: float
+    criterion: float
+    singular: bool
+    certificate: Certificate
+    inner_theta: Floats
+    inner_beta: Floats
+    inner_inverse: Floats
+    evaluations: int
+
+    @property
+    def covariances(self) -> tuple[Floats, ...]:
+        """Sigma of each level, (q, q)."""
+        return tuple(self.sigma**2 * factor @ factor.T for factor in self.factors)
+
+
+@dataclass
+class _Criterion:
+    """The profiled criterion of one data set, counting its evaluations."""
+
+    coordinates: Coordinates
+    products: CrossProducts
+    reml: bool
+    evaluations: int = 0
+
+    def __call__(self, theta: Floats) -> tuple[float, Floats]:
+        value, gradient, *_ = self.full(theta)
+        return (value, gradient) if np.isfinite(value) else (1e300, np.zeros_like(theta))
+
+    def full(self, theta: Floats) -> tuple[float, Floats, Floats, Floats, float, Floats]:
+        """Everything the kernel returns: value, gradient, dOmega, beta, r2, R_xx^-1."""
+        self.evaluations += 1
+        found: tuple[float, Floats, Floats, Floats, float, Floats] = profiled(
+            theta, self.coordinates.packed, self.coordinates.body, self.reml
+        )
+        return found
+
+    def second_order(self, theta: Floats) -> SecondOrder:
+        """The exact derivatives at theta."""
+        return second_order_pass(self.coordinates, theta)
+
+
+def maximise(
+    products: CrossProducts, reml: bool = True, start: Floats | None = None, optimizer: Optimizer | None = None
+) -> MlSolution:
+    """Find the (restricted) maximum-likelihood estimate.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        The data.
+    reml : bool
+        Restricted likelihood (default) or full likelihood.
+    start : array, optional
+        Free entries of the relative factors in fit coordinates to start from.
+    optimizer : Optimizer, optional
+        Limits and starting points.
+
+    Returns
+    -------
+    MlSolution
+        A point that passes the certificate.
+
+    Raises
+    ------
+    ConvergenceError
+        No start led to a point that passes it.
+    """
+    optimizer = optimizer or Optimizer()
+    coordinates = fit_coordinates(products)
+    criterion = _Criterion(coordinates, products, reml)
+    blocks = tuple(level.blocks for level in products.levels)
+    starts = [_start(coordinates, scale) for scale in optimizer.scales] if start is None else [start]
+    best: tuple[float, Floats, Certificate] | None = None
+    for theta in starts if coordinates.layout.n_entries else [np.zeros(0)]:
+        found = _descend(criterion, blocks, theta, optimizer)
+        if best is None or found[0] < best[0] - 1e-9 * abs(best[0]) or (found[2].holds and not best[2].holds):
+            best = found
+        if best[2].holds and not _is_singular(coordinates, best[1]):
+            break
+    assert best is not None
+    if not best[2].holds:
+        raise ConvergenceError(
+            f"The optimiser stopped at criterion {best[0]:.6f} with stationarity {best[2].stationarity:.1e} and smallest "
+            f"eigenvalue {best[2].smallest_eigenvalue:.1e}.",
+            "Expected both within 1e-6 of an optimum.",
+            "Centre and scale the predictors, simplify the random part, or raise Optimizer(max_iterations=...).",
+        )
+    return _solution(criterion, best[1], best[2])
+
+
+def _start(coordinates: Coordinates, scale: float) -> Floats:
+    """Diagonal factors."""
+    return coordinates.layout.theta(tuple(scale * np.eye(level.n_effects) for level in coordinates.layout.levels))
+
+
+def _descend(
+    criterion: _Criterion, blocks: tuple[tuple[tuple[int, int], ...], ...], theta: Floats, optimizer: Optimizer
+) -> tuple[float, Floats, Certificate]:
+    """From one start to a point that passes the certificate, leaving stationary points that are no minimum."""
+    for _ in range(optimizer.max_restarts + 1):
+        theta = _quasi_newton(criterion, theta, optimizer)
+        theta, decrement = _newton_polish(criterion, theta)
+        value, _, d_omega, *_ = criterion.full(theta)
+        stationarity, smallest, descent = examine(criterion.coordinates, blocks, theta, d_omega)
+        certificate = Certificate(stationarity, smallest, decrement)
+        if certificate.holds or theta.size == 0:
+            break
+        if descent is not None and smallest < -1e-7:
+            theta = _leave(criterion, theta, descent)
+    return value, theta, certificate
+
+
+def _quasi_newton(criterion: _Criterion, theta: Floats, optimizer: Optimizer) -> Floats:
+    """L-BFGS to the neighbourhood of the optimum."""
+    if theta.size == 0:
+        return theta
+    options = {"maxiter": optimizer.max_iterations, "maxfun": 4 * optimizer.max_iterations, "ftol": 1e-11, "gtol": 1e-4}
+    found = minimize(criterion, theta, jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(found.x)
+
+
+def _newton_polish(criterion: _Criterion, theta: Floats) -> tuple[Floats, float]:
+    """Newton steps with the exact Hessian, kept while they lower the criterion; returns the last decrement."""
+    decrement = 0.0
+    if theta.size == 0:
+        return theta, decrement
+    value, gradient = criterion(theta)
+    for _ in range(20):
+        hessian = theta_hessian(
+            criterion.coordinates, criterion.second_order(theta), criterion.products.n, criterion.reml, theta
+        )
+        values, vectors = np.linalg.eigh(hessian)
+        steep = np.abs(values) > 1e-9 * np.abs(values).max()
+        along = np.where(steep, vectors.T @ gradient / np.where(steep, np.abs(values), 1.0), 0.0)
+        step, decrement = -vectors @ along, float(0.5 * (gradient @ (vectors @ along)))
+        moved, new_value, new_gradient = _backtrack(criterion, theta, step, value, gradient)
+        if moved is None:
+            break
+        theta, value, gradient = moved, new_value, new_gradient
+        if decrement < 1e-13 * abs(value) and np.abs(step).max() < 1e-9 * max(1.0, float(np.abs(theta).max())):
+            break
+    return theta, decrement
+
+
+def _backtrack(
+    criterion: _Criterion, theta: Floats, step: Floats, value: float, gradient: Floats
+) -> tuple[Floats | None, float, Floats]:
+    """The longest of a few steps that does not raise the criterion, or a smaller gradient at the same value."""
+    noise = 1e-13 * abs(value)
+    for _ in range(25):
+        moved = theta + step
+        new_value, new_gradient = criterion(moved)
+        if new_value < value - noise or (
+            new_value <= value + noise and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)
+        ):
+            return moved, new_value, new_gradient
+        if np.abs(step).max() < 1e-13:
+            break
+        step = step / 4
+    return None, value, gradient
+
+
+def theta_hessian(coordinates: Coordinates, at: SecondOrder, n: int, reml: bool, theta: Floats) -> Floats:
+    """Hessian of the profiled criterion in theta, by the chain rule through Omega = Lambda Lambda'."""
+    deviance = profiled_deviance(at, n, reml)
+    jacobian = omega_jacobian(coordinates, theta)
+    hessian = jacobian.T @ deviance.hessian @ jacobian
+    entries = entries_of(coordinates)
+    first = {(entry.level, entry.row, entry.column): deviance.gradient[i] for i, entry in enumerate(entries)}
+    for i, one in enumerate(entries):
+        for j, two in enumerate(entries):
+            if one.level == two.level and one.column == two.column:
+                row, column = max(one.row, two.row), min(one.row, two.row)
+                hessian[i, j] += first[one.level, row, column] * (2.0 if row == column else 1.0)
+    return np.asarray(hessian)
+
+
+def omega_jacobian(coordinates: Coordinates, theta: Floats) -> Floats:
+    """dOmega/dtheta, (P, P): entries of Omega by free entries of Lambda."""
+    factors = coordinates.layout.factors(theta)
+    entries = entries_of(coordinates)
+    jacobian = np.zeros((len(entries), len(entries)))
+    for i, of in enumerate(entries):
+        for j, by in enumerate(entries):
+            if of.level == by.level:
+                factor = factors[of.level]
+                jacobian[i, j] = (of.row == by.row) * factor[of.column, by.column]
+                jacobian[i, j] += (of.column == by.row) * factor[of.row, by.column]
+    return jacobian
+
+
+def _leave(criterion: _Criterion, theta: Floats, descent: Descent) -> Floats:
+    """Add variance along a direction in which the criterion falls; the best of a range of amounts."""
+    layout = criterion.coordinates.layout
+    candidates = [_add_variance(layout.factors(theta), descent, 10.0**power) for power in range(-6, 3)]
+    return min((layout.theta(factors) for factors in candidates), key=lambda moved: criterion(moved)[0])
+
+
+def _add_variance(factors: tuple[Floats, ...], descent: Descent, amount: float) -> tuple[Floats, ...]:
+    """Lower-triangular factors of Omega + amount * direction direction'."""
+    changed = [factor.copy() for factor in factors]
+    part = slice(descent.start, descent.stop)
+    stacked = np.column_stack([changed[descent.level][part, part], np.sqrt(amount) * descent.direction])
+    changed[descent.level][part, part] = np.linalg.qr(stacked.T, mode="r").T
+    return tuple(changed)
+
+
+def _is_singular(coordinates: Coordinates, theta: Floats) -> bool:
+    """Whether some factor, in fit coordinates, has a direction without variance (relative sd below 1e-4)."""
+    factors = coordinates.layout.factors(theta)
+    return any(bool(np.linalg.svd(factor, compute_uv=False)[-1] < 1e-4) for factor in factors if factor.size)
+
+
+def lower_factor(root: Floats) -> Floats:
+    """The lower-triangular factor with non-negative diagonal of root root'."""
+    lower = np.linalg.qr(root.T, mode="r").T
+    signs = np.where(np.diag(lower) < 0, -1.0, 1.0)
+    return np.asarray(np.tril(lower) * signs)
+
+
+def _solution(criterion: _Criterion, theta: Floats, certificate: Certificate) -> MlSolution:
+    """Back to the user's units and coordinates."""
+    products, coordinates = criterion.products, criterion.coordinates
+    value, _, _, inner_beta, r2, inverse = criterion.full(theta)
+    p, scale = products.n_fixed, products.response_scale
+    nu = products.n - p if criterion.reml else products.n
+    inner_sigma = float(np.sqrt(r2 / nu))
+    back: Callable[[Floats], Floats] = partial(np.linalg.solve, coordinates.fixed)
+    beta = products.response_fit + back(inner_beta) * scale
+    half = back(np.linalg.cholesky(inverse)) * inner_sigma * scale if p else np.zeros((0, 0))
+    criterion_value = value + 2 * nu * np.log(scale)
+    if criterion.reml:
+        criterion_value += 2 * coordinates.layout.log_jacobian
+    factors = tuple(
+        lower_factor(np.linalg.solve(T, factor))
+        for T, factor in zip(coordinates.levels, coordinates.layout.factors(theta), strict=True)
+    )
+    return MlSolution(
+        criterion.reml, beta, half @ half.T, factors, inner_sigma * scale, float(criterion_value),
+        _is_singular(coordinates, theta), certificate, theta, inner_beta, inverse, criterion.evaluations,
+    )  # fmt: skip

@@ -1,0 +1,120 @@
+"""Coordinates of the effects: the user's, and the centred and scaled ones in which optimisation is well conditioned.
+
+A correlated block that holds the intercept spans the same functions after centring, so it may be optimised there;
+independent or slope-only effects may not (their model is not invariant), they are only scaled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesmix.design import CrossProducts, LevelProducts
+from bayesmix.likelihood.layout import Layout, LevelLayout
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """A layout and the maps that lead to it: effects here = T (effects of the user).
+
+    Parameters
+    ----------
+    layout : Layout
+        What the kernels read.
+    packed, body : arrays
+        Layout and cross-products as the kernels take them.
+    levels : tuple of (q, q) arrays
+        T of each level.
+    fixed : (p, p) array
+        T of the fixed effects.
+    """
+
+    layout: Layout
+    packed: Floats
+    body: Floats
+    levels: tuple[Floats, ...]
+    fixed: Floats
+
+
+def block_entries(blocks: tuple[tuple[int, int], ...]) -> Integers:
+    """Row and column of the free entries of a block-diagonal factor, column by column as lme4 orders theta."""
+    places = [(row, column) for start, stop in blocks for column in range(start, stop) for row in range(column, stop)]
+    return np.array(places, np.int64).reshape(-1, 2)
+
+
+def user_coordinates(products: CrossProducts) -> Coordinates:
+    """Covariance factors in the units of the user's columns; the fixed effects centred and scaled."""
+    return _coordinates(products, [np.eye(level.basis.shape[1]) for level in products.levels])
+
+
+def fit_coordinates(products: CrossProducts) -> Coordinates:
+    """Covariance factors in centred (where the model allows it) and scaled columns."""
+    return _coordinates(products, [_level_map(level) for level in products.levels])
+
+
+def _coordinates(products: CrossProducts, maps: list[Floats]) -> Coordinates:
+    """Both choices: the fixed effects are always centred where the constant is among them, and scaled."""
+    fixed = _column_map(products.fixed_basis, range(products.n_fixed))
+    levels = tuple(
+        LevelLayout(level.n_groups, level.columns, _in_coordinates(level.basis, T), block_entries(level.blocks))
+        for level, T in zip(products.levels, maps, strict=True)
+    )
+    layout = Layout(
+        products.n,
+        products.width,
+        _in_coordinates(products.fixed_basis, fixed),
+        levels,
+        products.response_scale,
+        float(np.log(np.abs(np.diag(fixed))).sum()),
+    )
+    return Coordinates(layout, layout.pack(), products.body, tuple(maps), fixed)
+
+
+def _in_coordinates(basis: Floats, T: Floats) -> Floats:
+    """B T^-1, exact zeros where centring makes them."""
+    moved = np.linalg.solve(T.T, basis.T).T
+    moved[np.abs(moved) < 1e-14 * np.abs(moved).max(initial=0.0)] = 0.0
+    return np.ascontiguousarray(moved)
+
+
+def _level_map(level: LevelProducts) -> Floats:
+    """T of a level, block by block."""
+    q = level.basis.shape[1]
+    T = np.zeros((q, q))
+    constant = np.flatnonzero(level.columns == 0)
+    basis = level.basis
+    if constant.size == 0:
+        basis, constant = np.vstack([np.zeros(q), basis]), np.array([0])
+    elif constant[0] != 0:
+        raise AssertionError("inner columns are not ascending")
+    for start, stop in level.blocks:
+        T[start:stop, start:stop] = _column_map(basis, range(start, stop))
+    return T
+
+
+def _column_map(basis: Floats, columns: range) -> Floats:
+    """T of a set of columns given on inner columns (the first constant, the rest with mean 0 and variance 1).
+
+    With the constant among them the others are centred; each is scaled to unit mean square.
+    """
+    part = basis[:, list(columns)]
+    T = np.zeros((len(columns), len(columns)))
+    spread = np.sqrt((part[1:] ** 2).sum(axis=0))
+    is_constant = np.flatnonzero((spread == 0) & (part[0] != 0))
+    if is_constant.size:
+        first = int(is_constant[0])
+        T[first] = part[0] / part[0, first]
+        scale = np.where(spread > 0, spread, 1.0)
+    else:
+        scale = np.sqrt((part**2).sum(axis=0))
+        scale = np.where(scale > 0, scale, 1.0)
+        first = -1
+    for j in range(len(columns)):
+        if j != first:
+            T[j, j] = scale[j]
+    return T

@@ -1,0 +1,210 @@
+"""Group effects given the data: means, exact draws and covariances, one K-vector (or matrix) carried down the tree."""
+
+from __future__ import annotations
+
+import numpy as np
+from bayesmix.likelihood.blocks import add_into, njit, posterior_factor, solve_upper
+from bayesmix.likelihood.layout import LEVELS
+from bayesmix.likelihood.passes import level_columns, level_root, level_sizes, widest
+
+
+@njit
+def level_factor(layout, factors, level):
+    """The (q, q) factor Lambda of a level, in the coordinates in which its effects are reported."""
+    start = 0
+    for below in range(level):
+        _, _, q, _ = level_sizes(layout, below)
+        start += q * q
+    _, _, q, _ = level_sizes(layout, level)
+    return factors[start : start + q * q].reshape(q, q)
+
+
+@njit
+def effect_map(S, z, L, Lambda, C, Y, H, P):
+    """P = Lambda M^-1 L', the map from S[z,:]v to the mean of u; leaves C = chol(M), Y = C^-1 L' and H."""
+    q = Lambda.shape[0]
+    m = z.shape[0]
+    posterior_factor(S, z, L, C, Y, H)
+    column = np.empty(q)
+    for i in range(m):
+        for a in range(q):
+            column[a] = Y[a, i]
+        solve_upper(C, q, column)
+        for a in range(q):
+            s = 0.0
+            for b in range(q):
+                s += Lambda[a, b] * column[b]
+            P[a, i] = s
+
+
+@njit
+def draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out):
+    """Replace the standard normals in ``out`` by group effects given v at the root (zeros there give the means).
+
+    out holds the effects of all groups, level after level, (J, q) each. u = P S[z,:] v_parent + sigma Lambda C'^-1 N.
+    """
+    K = leaf.shape[1]
+    leaves = leaf.shape[0]
+    n_levels = int(layout[LEVELS])
+    span, effects = widest(layout)
+    C = np.empty((effects, effects))
+    Y = np.empty((effects, span))
+    H = np.empty((span, span))
+    P = np.empty((effects, span))
+    noise = np.empty(effects)
+    carried = np.empty((upper.shape[0], K))
+    for c in range(K):
+        carried[-1, c] = v_root[c]
+    stop = out.shape[0]
+    for level in range(n_levels - 1, -1, -1):
+        J, m, q, first = level_sizes(layout, level)
+        z = level_columns(layout, level)
+        L = level_root(layout, roots, level)
+        Lambda = level_factor(layout, factors, level)
+        start = stop - J * q
+        for g in range(J):
+            S = leaf[g] if level == 0 else upper[first + g - leaves]
+            v = carried[parent[first + g] - leaves]
+            effect_map(S, z, L, Lambda, C, Y, H, P)
+            u = out[start + g * q : start + (g + 1) * q]
+            for a in range(q):
+                noise[a] = u[a]
+                u[a] = 0.0
+            solve_upper(C, q, noise)
+            for i in range(m):
+                s = 0.0
+                for c in range(K):
+                    s += S[z[i], c] * v[c]
+                for a in range(q):
+                    u[a] += P[a, i] * s
+            if level > 0:
+                below = carried[first + g - leaves]
+                for c in range(K):
+                    below[c] = v[c]
+                for i in range(m):
+                    s = 0.0
+                    for j in range(m):
+                        t = 0.0
+                        for c in range(K):
+                            t += S[z[j], c] * v[c]
+                        s += H[i, j] * t
+                    for a in range(q):
+                        s += sigma * L[i, a] * noise[a]
+                    below[z[i]] -= s
+            for a in range(q):
+                for b in range(q):
+                    u[a] += sigma * Lambda[a, b] * noise[b]
+        stop = start
+
+
+@njit
+def effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_root, variances, with_fixed):
+    """Covariances, over sigma^2, of the effects and of fixed and group effects; the D recursion.
+
+    D_root = 0 gives the variance given beta (what lme4 reports), D_root = X-part R_xx^-1 the prediction error variance.
+    N_root is the (p, K) covariance of beta and v at the root. variances: (J, q, q) of all levels, flat; with_fixed:
+    (J, p, q) likewise.
+    """
+    K = leaf.shape[1]
+    leaves = leaf.shape[0]
+    p = N_root.shape[0]
+    span, effects = widest(layout)
+    C = np.empty((effects, effects))
+    Y = np.empty((effects, span))
+    H = np.empty((span, span))
+    P = np.empty((effects, span))
+    T = np.empty((K, K))
+    F = np.empty((effects, K))
+    D_all = np.zeros((upper.shape[0], K, K))
+    N_all = np.zeros((upper.shape[0], p, K))
+    add_into(D_all[-1], D_root)
+    add_into(N_all[-1], N_root)
+    stop, stop_fixed = variances.shape[0], with_fixed.shape[0]
+    for level in range(int(layout[LEVELS]) - 1, -1, -1):
+        J, m, q, first = level_sizes(layout, level)
+        z = level_columns(layout, level)
+        L = level_root(layout, roots, level)
+        Lambda = level_factor(layout, factors, level)
+        start, start_fixed = stop - J * q * q, stop_fixed - J * p * q
+        for g in range(J):
+            S = leaf[g] if level == 0 else upper[first + g - leaves]
+            above = parent[first + g] - leaves
+            effect_map(S, z, L, Lambda, C, Y, H, P)
+            rows_times(P, S, z, q, F)
+            variance = variances[start + g * q * q : start + (g + 1) * q * q].reshape(q, q)
+            sandwich(F, D_all[above], q, variance)
+            add_inverse_variance(C, Lambda, q, variance)
+            crossed = with_fixed[start_fixed + g * p * q : start_fixed + (g + 1) * p * q].reshape(p, q)
+            for r in range(p):
+                for a in range(q):
+                    s = 0.0
+                    for c in range(K):
+                        s += N_all[above, r, c] * F[a, c]
+                    crossed[r, a] = s
+            if level > 0:
+                here = first + g - leaves
+                for r in range(K):
+                    for c in range(K):
+                        T[r, c] = 1.0 if r == c else 0.0
+                for i in range(m):
+                    for c in range(K):
+                        s = 0.0
+                        for j in range(m):
+                            s += H[i, j] * S[z[j], c]
+                        T[z[i], c] -= s
+                sandwich(T, D_all[above], K, D_all[here])
+                for i in range(m):
+                    for j in range(m):
+                        D_all[here, z[i], z[j]] += H[i, j]
+                for r in range(p):
+                    for c in range(K):
+                        s = 0.0
+                        for k in range(K):
+                            s += N_all[above, r, k] * T[c, k]
+                        N_all[here, r, c] = s
+        stop, stop_fixed = start, start_fixed
+
+
+@njit
+def rows_times(P, S, z, q, F):
+    """F = P S[z,:]."""
+    for a in range(q):
+        for c in range(S.shape[0]):
+            s = 0.0
+            for i in range(z.shape[0]):
+                s += P[a, i] * S[z[i], c]
+            F[a, c] = s
+
+
+@njit
+def sandwich(F, D, n, out):
+    """out = F D F' over the first n rows of F."""
+    K = D.shape[0]
+    row = np.empty(K)
+    for a in range(n):
+        for c in range(K):
+            s = 0.0
+            for k in range(K):
+                s += F[a, k] * D[k, c]
+            row[c] = s
+        for b in range(n):
+            s = 0.0
+            for c in range(K):
+                s += row[c] * F[b, c]
+            out[a, b] = s
+
+
+@njit
+def add_inverse_variance(C, Lambda, q, out):
+    """Add Lambda M^-1 Lambda', the covariance of u given everything above it."""
+    half = np.empty((q, q))
+    for a in range(q):
+        for i in range(q):
+            s = Lambda[a, i]
+            for k in range(i):
+                s -= C[i, k] * half[a, k]
+            half[a, i] = s / C[i, i]
+    for a in range(q):
+        for b in range(q):
+            for i in range(q):
+                out[a, b] += half[a, i] * half[b, i]

@@ -1,0 +1,235 @@
+"""The compiled entry points. Everything that is fitted, sampled or predicted goes through these.
+
+``layout`` is described in :mod:`bayesmix.likelihood.layout`; ``body`` holds the global number of each group's parent
+and then the (J, K, K) cross-products of the lowest groups, depth first. All kernels take the same two types, so that
+their parts are compiled once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bayesmix.likelihood.blocks import cholesky, clear, inverse_from_cholesky, njit, solve_upper, times
+from bayesmix.likelihood.curvature import walk_second_order
+from bayesmix.likelihood.effects import draw_effects, effect_covariances
+from bayesmix.likelihood.layout import (
+    FIXED,
+    GROUPS,
+    HEADER,
+    LEAVES,
+    LENGTH,
+    LEVELS,
+    LOG_JACOBIAN,
+    RECORD,
+    RESPONSE_SCALE,
+    ROWS,
+    WIDTH,
+)
+from bayesmix.likelihood.passes import (
+    ascend,
+    assemble_roots,
+    descend,
+    explicit_root,
+    fixed_basis,
+    fixed_products,
+    marginal_root,
+    profiled_root,
+    residual_vector,
+    theta_gradient,
+    widest,
+)
+from bayesmix.likelihood.sources import SOURCE_HASH, cached
+
+FLAT, NORMAL, EXPLICIT = 0.0, 1.0, 2.0
+
+
+@njit
+def unpack(layout, body):
+    """The parents of all groups and the leaf cross-products, out of the one flat body."""
+    total = 0
+    for level in range(int(layout[LEVELS])):
+        total += int(layout[HEADER + RECORD * level + GROUPS])
+    parent = np.empty(total, np.int64)
+    for g in range(total):
+        parent[g] = int(body[g])
+    K = int(layout[WIDTH])
+    leaves = int(layout[LEAVES])
+    return parent, body[total : total + leaves * K * K].reshape(leaves, K, K)
+
+
+@njit
+def scaled(x, divisor):
+    """x / divisor, as a loop."""
+    out = np.empty(x.shape[0])
+    for i in range(x.shape[0]):
+        out[i] = x[i] / divisor
+    return out
+
+
+@njit
+def new_upper(parent, leaf):
+    """Room for S of every group above the leaves and, last, of the root."""
+    return np.zeros((max(parent.shape[0] - leaf.shape[0], 0) + 1, leaf.shape[1], leaf.shape[1]))
+
+
+def _build(source_hash: int) -> tuple[Any, ...]:
+    """Compile the kernels against one state of the sources."""
+
+    @cached
+    def profiled(theta, layout, body, reml):
+        """Profiled deviance, its gradient in theta, dOmega by level, beta, r2 and the inverse of R_xx."""
+        source_hash  # noqa: B018  (a closure cell: Numba keys its cache on it)
+        parent, leaf = unpack(layout, body)
+        K = leaf.shape[1]
+        total = parent.shape[0]
+        span, _ = widest(layout)
+        upper = new_upper(parent, leaf)
+        H = np.empty((max(total, 1), span, span))
+        E = np.empty((max(total, 1), span, K))
+        adjoint = new_upper(parent, leaf)
+        d_omega = np.zeros((max(int(layout[LEVELS]), 1), span, span))
+        roots = assemble_roots(layout, theta)
+        logdet = ascend(layout, parent, leaf, roots, upper, H, E, True)
+        value, beta, r2, inverse = profiled_root(layout, upper[-1], logdet, reml, adjoint[-1])
+        descend(layout, parent, leaf, upper, H, E, adjoint, d_omega)
+        return value, theta_gradient(layout, roots, d_omega), d_omega, beta, r2, inverse
+
+    @cached
+    def root_products(roots, layout, body):
+        """R = W'V^-1W, log|V| and the S of every group above the leaves (the root last)."""
+        source_hash  # noqa: B018
+        parent, leaf = unpack(layout, body)
+        K = leaf.shape[1]
+        span, _ = widest(layout)
+        upper = new_upper(parent, leaf)
+        logdet = ascend(layout, parent, leaf, roots, upper, np.empty((1, span, span)), np.empty((1, span, K)), False)
+        return upper[-1], logdet, upper
+
+    @cached
+    def log_density(vector, prior, lam, sigma, beta):
+        """log p(y | Lambda, sigma[, beta]) in the user's units, with its gradient in lam, sigma and beta.
+
+        vector = layout and body in one; prior = kind (FLAT, NORMAL, EXPLICIT), mean (p,) and precision (p, p)
+        of the inner fixed effects; lam holds the free entries of the absolute factors, Sigma = Lambda Lambda'.
+        """
+        source_hash  # noqa: B018
+        length = int(vector[LENGTH])
+        layout = vector[:length]
+        parent, leaf = unpack(layout, vector[length:])
+        p = int(layout[FIXED])
+        scale = layout[RESPONSE_SCALE]
+        K = leaf.shape[1]
+        total = parent.shape[0]
+        span, _ = widest(layout)
+        upper = new_upper(parent, leaf)
+        H = np.empty((max(total, 1), span, span))
+        E = np.empty((max(total, 1), span, K))
+        adjoint = new_upper(parent, leaf)
+        d_omega = np.zeros((max(int(layout[LEVELS]), 1), span, span))
+        roots = assemble_roots(layout, scaled(lam, sigma))
+        logdet = ascend(layout, parent, leaf, roots, upper, H, E, True)
+        inner_sigma = sigma / scale
+        R = upper[-1]
+        d_beta = np.zeros(beta.shape[0])
+        constant = -layout[ROWS] * np.log(scale)
+        if prior[0] == EXPLICIT:
+            value, d_sigma = explicit_root(layout, R, logdet, inner_sigma, beta, adjoint[-1], d_beta)
+        else:
+            mean = prior[1 : 1 + p]
+            precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
+            value, d_sigma = marginal_root(
+                layout, R, logdet, inner_sigma, prior[0] == FLAT, mean, precision, adjoint[-1]
+            )
+            if prior[0] == FLAT:
+                constant += p * np.log(scale) - layout[LOG_JACOBIAN]
+        descend(layout, parent, leaf, upper, H, E, adjoint, d_omega)
+        d_lam = scaled(theta_gradient(layout, roots, d_omega), sigma)
+        d_sigma /= scale
+        for k in range(lam.shape[0]):
+            d_sigma -= d_lam[k] * lam[k] / sigma
+        return constant - 0.5 * value, scaled(d_lam, -2.0), -0.5 * d_sigma, scaled(d_beta, -2.0)
+
+    @cached
+    def second_order(roots, layout, body, level_of, mats):
+        """R, R_i, R_ij, log|V| and its ld_i, ld_ij, in the entries of Omega (packed pairs i >= j)."""
+        source_hash  # noqa: B018
+        parent, leaf = unpack(layout, body)
+        K = leaf.shape[1]
+        n = level_of.shape[0]
+        depth = int(layout[LEVELS]) + 1
+        zero = np.zeros((depth, K, K))
+        one = np.zeros((depth, n, K, K))
+        two = np.zeros((depth, n * (n + 1) // 2, K, K))
+        ld1 = np.zeros(n)
+        ld2 = np.zeros(n * (n + 1) // 2)
+        logdet = walk_second_order(layout, parent, leaf, roots, level_of, mats, zero, one, two, ld1, ld2)
+        return zero[depth - 1], one[depth - 1], two[depth - 1], logdet, ld1, ld2
+
+    @cached
+    def effects(layout, body, roots, factors, v_root, sigma, out):
+        """Group effects given v at the root, in place of the standard normals in out (zeros: their means)."""
+        source_hash  # noqa: B018
+        parent, leaf = unpack(layout, body)
+        K = leaf.shape[1]
+        span, _ = widest(layout)
+        upper = new_upper(parent, leaf)
+        ascend(layout, parent, leaf, roots, upper, np.empty((1, span, span)), np.empty((1, span, K)), False)
+        draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out)
+
+    @cached
+    def covariances(layout, body, roots, factors, D_root, N_root, variances, with_fixed):
+        """Conditional covariances of the effects, and with the fixed effects, over sigma^2 (flat, by level)."""
+        source_hash  # noqa: B018
+        parent, leaf = unpack(layout, body)
+        K = leaf.shape[1]
+        span, _ = widest(layout)
+        upper = new_upper(parent, leaf)
+        ascend(layout, parent, leaf, roots, upper, np.empty((1, span, span)), np.empty((1, span, K)), False)
+        effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_root, variances, with_fixed)
+
+    @cached
+    def posterior(layout, body, prior, lam, factors, sigma, beta, effect_noise):
+        """Exact draws of beta and u for each draw of (lam, sigma), in place of the standard normals given.
+
+        lam (D, k) free entries and factors (D, f) full factors, both absolute; sigma (D,); beta (D, p) normals, or the
+        values themselves where beta was sampled; effect_noise (D, effects). Results are in inner units.
+        """
+        source_hash  # noqa: B018
+        parent, leaf = unpack(layout, body)
+        K = leaf.shape[1]
+        p = int(layout[FIXED])
+        scale = layout[RESPONSE_SCALE]
+        span, _ = widest(layout)
+        B = fixed_basis(layout)
+        upper = new_upper(parent, leaf)
+        H = np.empty((1, span, span))
+        E = np.empty((1, span, K))
+        inverse = np.zeros((p, p))
+        for d in range(sigma.shape[0]):
+            for g in range(upper.shape[0]):
+                clear(upper[g])
+            inner = sigma[d] / scale
+            roots = assemble_roots(layout, scaled(lam[d], sigma[d]))
+            ascend(layout, parent, leaf, roots, upper, H, E, False)
+            if prior[0] != EXPLICIT:
+                xx, xy = fixed_products(upper[-1], B)
+                precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
+                P = xx / inner**2 + precision
+                h = xy / inner**2 + times(precision, prior[1 : 1 + p])
+                cholesky(P, p)
+                inverse_from_cholesky(P, p, inverse)
+                centre = times(inverse, h)
+                solve_upper(P, p, beta[d])
+                for a in range(p):
+                    beta[d, a] += centre[a]
+            if effect_noise.shape[1] > 0:
+                v = residual_vector(B, beta[d])
+                draw_effects(
+                    layout, parent, leaf, upper, roots, scaled(factors[d], sigma[d]), v, inner, effect_noise[d]
+                )
+
+    return profiled, root_products, log_density, second_order, effects, covariances, posterior
+
+
+profiled, root_products, log_density, second_order, effects, covariances, posterior = _build(SOURCE_HASH)

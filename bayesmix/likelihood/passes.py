@@ -1,0 +1,377 @@
+"""Up and down the tree: W'V^-1W and log|V| from the leaves to the root, and their exact derivatives back."""
+
+from __future__ import annotations
+
+import numpy as np
+from bayesmix.likelihood.blocks import (
+    add_after,
+    add_into,
+    cholesky,
+    inverse_from_cholesky,
+    njit,
+    posterior_factor,
+    rows_after,
+    times,
+)
+from bayesmix.likelihood.layout import (
+    AT_BASIS,
+    AT_COLUMNS,
+    AT_ENTRIES,
+    AT_FIXED,
+    AT_ROOT,
+    EFFECTS,
+    ENTRIES,
+    ENTRY_COUNT,
+    ENTRY_FIRST,
+    FIRST,
+    FIXED,
+    GROUPS,
+    HEADER,
+    LEVELS,
+    RECORD,
+    ROOT_SIZE,
+    ROWS,
+    SPAN,
+    WIDTH,
+)
+
+
+@njit
+def level_sizes(layout, level):
+    """Groups J, inner columns m, effects q and first group of a level."""
+    at = HEADER + RECORD * level
+    return int(layout[at + GROUPS]), int(layout[at + SPAN]), int(layout[at + EFFECTS]), int(layout[at + FIRST])
+
+
+@njit
+def level_columns(layout, level):
+    """The inner columns z of a level."""
+    at = HEADER + RECORD * level
+    m = int(layout[at + SPAN])
+    start = int(layout[at + AT_COLUMNS])
+    z = np.empty(m, np.int64)
+    for i in range(m):
+        z[i] = int(layout[start + i])
+    return z
+
+
+@njit
+def positions(z, K):
+    """Where each of K columns stands in z, -1 where it does not."""
+    at = np.full(K, -1, np.int64)
+    for i in range(z.shape[0]):
+        at[z[i]] = i
+    return at
+
+
+@njit
+def level_root(layout, roots, level):
+    """L = B Lambda of a level, shape (m, q)."""
+    at = HEADER + RECORD * level
+    m = int(layout[at + SPAN])
+    q = int(layout[at + EFFECTS])
+    start = int(layout[at + AT_ROOT])
+    return roots[start : start + m * q].reshape(m, q)
+
+
+@njit
+def outer(L):
+    """L L'."""
+    m, q = L.shape
+    omega = np.zeros((m, m))
+    for i in range(m):
+        for j in range(m):
+            for a in range(q):
+                omega[i, j] += L[i, a] * L[j, a]
+    return omega
+
+
+@njit
+def widest(layout):
+    """Largest m and largest q of all levels, at least 1."""
+    m, q = 1, 1
+    for level in range(int(layout[LEVELS])):
+        _, span, effects, _ = level_sizes(layout, level)
+        m = max(m, span)
+        q = max(q, effects)
+    return m, q
+
+
+@njit
+def ascend(layout, parent, leaf, roots, upper, H, E, keep):
+    """Up pass. Fills upper (S of every group above the leaves, the root last), returns log|V|.
+
+    With ``keep``, H and E = S'[z,:] of every group stay for the way down; without, slot 0 of each is scratch.
+    """
+    K = leaf.shape[1]
+    leaves = leaf.shape[0]
+    n_levels = int(layout[LEVELS])
+    if n_levels == 0:
+        add_into(upper[0], leaf[0])
+        return 0.0
+    span, effects = widest(layout)
+    A = np.empty((span, span))
+    C = np.empty((effects, effects))
+    Y = np.empty((effects, span))
+    F = np.empty((span, K))
+    logdet = 0.0
+    for level in range(n_levels):
+        J, _, _, first = level_sizes(layout, level)
+        z = level_columns(layout, level)
+        in_z = positions(z, K)
+        L = level_root(layout, roots, level)
+        omega = outer(L)
+        for g in range(first, first + J):
+            S = leaf[g] if level == 0 else upper[g - leaves]
+            slot = g if keep else 0
+            logdet += posterior_factor(S, z, L, C, Y, H[slot])
+            rows_after(S, z, omega, A, E[slot])
+            add_after(S, z, in_z, H[slot], E[slot], F, upper[parent[g] - leaves])
+    return logdet
+
+
+@njit
+def descend(layout, parent, leaf, upper, H, E, adjoint, d_omega):
+    """Down pass. From the adjoint of R at the root (its last entry) to dOmega of every level, (levels, m, m)."""
+    K = leaf.shape[1]
+    leaves = leaf.shape[0]
+    span, _ = widest(layout)
+    EG = np.empty((span, K))
+    F = np.empty((span, K))
+    FG = np.empty((span, K))
+    for level in range(int(layout[LEVELS]) - 1, -1, -1):
+        J, m, _, first = level_sizes(layout, level)
+        z = level_columns(layout, level)
+        for g in range(first, first + J):
+            G = adjoint[parent[g] - leaves]
+            Eg = E[g]
+            for a in range(m):
+                for c in range(K):
+                    s = 0.0
+                    for k in range(K):
+                        s += Eg[a, k] * G[k, c]
+                    EG[a, c] = s
+            for a in range(m):
+                for b in range(m):
+                    s = 0.5 * (Eg[a, z[b]] + Eg[b, z[a]])
+                    for c in range(K):
+                        s -= EG[a, c] * Eg[b, c]
+                    d_omega[level, a, b] += s
+            if level > 0:
+                pass_adjoint(upper[g - leaves], z, H[g], G, F, FG, adjoint[g - leaves])
+
+
+@njit
+def pass_adjoint(S, z, H, G, F, FG, out):
+    """The adjoint of the children, T G T' + H at [z,z] with T = I - H S[z,:] in rows z."""
+    m = z.shape[0]
+    K = S.shape[0]
+    for a in range(m):
+        for c in range(K):
+            s = 0.0
+            for b in range(m):
+                s += H[a, b] * S[z[b], c]
+            F[a, c] = s
+    for a in range(m):
+        for c in range(K):
+            s = 0.0
+            for k in range(K):
+                s += F[a, k] * G[k, c]
+            FG[a, c] = s
+    for r in range(K):
+        for c in range(K):
+            out[r, c] = G[r, c]
+    for a in range(m):
+        for c in range(K):
+            out[z[a], c] -= FG[a, c]
+            out[c, z[a]] -= FG[a, c]
+    for a in range(m):
+        for b in range(m):
+            s = H[a, b]
+            for k in range(K):
+                s += FG[a, k] * F[b, k]
+            out[z[a], z[b]] += s
+
+
+@njit
+def fixed_basis(layout):
+    """The (K, p) map from fixed effects to inner columns."""
+    K = int(layout[WIDTH])
+    p = int(layout[FIXED])
+    start = int(layout[AT_FIXED])
+    return layout[start : start + K * p].reshape(K, p)
+
+
+@njit
+def fixed_products(R, B):
+    """R_xx and R_xy of the fixed effects, from R over the inner columns (the response is the last)."""
+    K, p = B.shape
+    RB = np.zeros((K, p))
+    for r in range(K):
+        for a in range(p):
+            s = 0.0
+            for c in range(K):
+                s += R[r, c] * B[c, a]
+            RB[r, a] = s
+    xx = np.zeros((p, p))
+    for a in range(p):
+        for b in range(p):
+            s = 0.0
+            for r in range(K):
+                s += B[r, a] * RB[r, b]
+            xx[a, b] = s
+    return xx, RB[K - 1].copy()
+
+
+@njit
+def residual_vector(B, beta):
+    """v: minus the fixed part at its columns, 1 at the response, so that Wv = y - X beta."""
+    K, p = B.shape
+    v = np.zeros(K)
+    v[K - 1] = 1.0
+    for r in range(K):
+        for a in range(p):
+            v[r] -= B[r, a] * beta[a]
+    return v
+
+
+@njit
+def quadratic(R, v):
+    """v'Rv."""
+    total = 0.0
+    for r in range(v.shape[0]):
+        for c in range(v.shape[0]):
+            total += v[r] * R[r, c] * v[c]
+    return total
+
+
+@njit
+def add_symmetric(G, B, inverse, weight):
+    """Add weight * B inverse B' to G."""
+    K, p = B.shape
+    for r in range(K):
+        for a in range(p):
+            s = 0.0
+            for b in range(p):
+                s += B[r, b] * inverse[b, a]
+            for c in range(K):
+                G[r, c] += weight * s * B[c, a]
+
+
+@njit
+def profiled_root(layout, R, logdet, reml, G):
+    """Profiled deviance at the root, beta and sigma at their optima; adds its adjoint to G.
+
+    Returns value, beta, r2 and the inverse of R_xx. Bates et al. (2015), eqs 34 and 41.
+    """
+    B = fixed_basis(layout)
+    p = B.shape[1]
+    n = layout[ROWS]
+    xx, beta = fixed_products(R, B)
+    inverse = np.zeros((p, p))
+    log_xx = cholesky(xx, p)
+    inverse_from_cholesky(xx, p, inverse)
+    beta = times(inverse, beta)
+    v = residual_vector(B, beta)
+    r2 = quadratic(R, v)
+    nu = n - p if reml else n
+    value = logdet + nu * (1.0 + np.log(2.0 * np.pi * r2 / nu))
+    for r in range(v.shape[0]):
+        for c in range(v.shape[0]):
+            G[r, c] += nu / r2 * v[r] * v[c]
+    if reml:
+        value += log_xx
+        add_symmetric(G, B, inverse, 1.0)
+    return value, beta, r2, inverse
+
+
+@njit
+def marginal_root(layout, R, logdet, sigma, flat, mean, precision, G):
+    """-2 log density of y with beta ~ N(mean, precision^-1), or flat, integrated out; adds its adjoint to G.
+
+    Returns the value and its derivative in sigma at fixed Omega.
+    """
+    B = fixed_basis(layout)
+    p = B.shape[1]
+    n = layout[ROWS]
+    s2 = sigma * sigma
+    xx, xy = fixed_products(R, B)
+    P = xx / s2 + precision
+    h = xy / s2 + times(precision, mean)
+    inverse = np.zeros((p, p))
+    log_p = cholesky(P, p)
+    inverse_from_cholesky(P, p, inverse)
+    beta = times(inverse, h)
+    v = residual_vector(B, beta)
+    quad = quadratic(R, v)
+    value = n * np.log(2.0 * np.pi * s2) + logdet + log_p + quad / s2
+    if flat:
+        value -= p * np.log(2.0 * np.pi)
+    else:
+        value += quadratic(precision, beta - mean) - cholesky(precision.copy(), p)
+    trace = 0.0
+    for a in range(p):
+        for b in range(p):
+            trace += inverse[a, b] * xx[b, a]
+    for r in range(v.shape[0]):
+        for c in range(v.shape[0]):
+            G[r, c] += v[r] * v[c] / s2
+    add_symmetric(G, B, inverse, 1.0 / s2)
+    return value, 2.0 * (n - trace / s2 - quad / s2) / sigma
+
+
+@njit
+def explicit_root(layout, R, logdet, sigma, beta, G, d_beta):
+    """-2 log density of y at given beta; adds its adjoint to G and its gradient in beta to d_beta."""
+    B = fixed_basis(layout)
+    n = layout[ROWS]
+    s2 = sigma * sigma
+    v = residual_vector(B, beta)
+    quad = quadratic(R, v)
+    Rv = times(R, v)
+    for a in range(B.shape[1]):
+        for r in range(v.shape[0]):
+            d_beta[a] -= 2.0 * B[r, a] * Rv[r] / s2
+    for r in range(v.shape[0]):
+        for c in range(v.shape[0]):
+            G[r, c] += v[r] * v[c] / s2
+    return n * np.log(2.0 * np.pi * s2) + logdet + quad / s2, 2.0 * (n - quad / s2) / sigma
+
+
+@njit
+def assemble_roots(layout, theta):
+    """L = B Lambda(theta) of every level, flat."""
+    roots = np.zeros(int(layout[ROOT_SIZE]))
+    for level in range(int(layout[LEVELS])):
+        at = HEADER + RECORD * level
+        _, m, q, _ = level_sizes(layout, level)
+        basis = int(layout[at + AT_BASIS])
+        entries = int(layout[at + AT_ENTRIES])
+        first = int(layout[at + ENTRY_FIRST])
+        start = int(layout[at + AT_ROOT])
+        for k in range(int(layout[at + ENTRY_COUNT])):
+            row = int(layout[entries + 2 * k])
+            column = int(layout[entries + 2 * k + 1])
+            for i in range(m):
+                roots[start + i * q + column] += layout[basis + i * q + row] * theta[first + k]
+    return roots
+
+
+@njit
+def theta_gradient(layout, roots, d_omega):
+    """From dOmega to the gradient in theta: the free entries of B' 2 dOmega L."""
+    gradient = np.zeros(int(layout[ENTRIES]))
+    for level in range(int(layout[LEVELS])):
+        at = HEADER + RECORD * level
+        _, m, q, _ = level_sizes(layout, level)
+        basis = int(layout[at + AT_BASIS])
+        entries = int(layout[at + AT_ENTRIES])
+        first = int(layout[at + ENTRY_FIRST])
+        L = level_root(layout, roots, level)
+        for k in range(int(layout[at + ENTRY_COUNT])):
+            row = int(layout[entries + 2 * k])
+            column = int(layout[entries + 2 * k + 1])
+            for i in range(m):
+                for j in range(m):
+                    gradient[first + k] += 2.0 * layout[basis + i * q + row] * d_omega[level, i, j] * L[j, column]
+    return gradient

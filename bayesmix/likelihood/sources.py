@@ -1,0 +1,53 @@
+"""Compiled kernels that are cached on disk and never older than their source.
+
+Numba does not see an edited helper in another file, and PyTensor's cache does not see a kernel at all. Each cached
+kernel therefore closes over a hash of all kernel sources (Numba keys its cache on closure cells), and the same hash
+is what the PyTensor operation returns as its key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from bayesmix.errors import BayesmixWarning
+
+_KERNEL_FILES = ("layout.py", "blocks.py", "passes.py", "effects.py", "curvature.py", "kernels.py")
+
+
+def _hash_sources() -> int:
+    """A 62-bit hash of every file whose text decides what the kernels compute."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for name in _KERNEL_FILES:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return int.from_bytes(digest.digest()[:8], "big") >> 2
+
+
+SOURCE_HASH = _hash_sources()
+_warned: list[str] = []
+
+
+def cached(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a kernel with Numba, on disk where a cache directory can be written, in memory otherwise.
+
+    The function must close over :data:`SOURCE_HASH`, see :mod:`bayesmix.likelihood.kernels`.
+    """
+    if not function.__closure__:
+        raise TypeError(f"kernel {function.__name__} does not close over the hash of the sources")
+    try:
+        return numba.njit(cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    except RuntimeError as problem:  # Numba: "cannot cache function ...: no locator available for file ..."
+        if not _warned:
+            _warned.append(function.__name__)
+            warnings.warn(
+                f"No directory for compiled code can be written ({problem}); kernels are compiled again in every "
+                "process. Set NUMBA_CACHE_DIR to a writable directory to keep them.",
+                BayesmixWarning,
+                stacklevel=2,
+            )
+        return numba.njit(error_model="numpy")(function)  # type: ignore[no-any-return]

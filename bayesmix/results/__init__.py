@@ -1,0 +1,1 @@
+"""Names on the arrays: fits that read alike, and their comparison."""

@@ -1,0 +1,80 @@
+"""Variance components by name, and what follows from them, for one estimate or for many draws alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesmix.design import CrossProducts, Level
+
+Floats = NDArray[np.float64]
+
+RESIDUAL = ("residual", "var")
+
+
+def correlated_pairs(level: Level) -> list[tuple[int, int]]:
+    """Pairs (i, j), i < j, of effects whose covariance is a parameter."""
+    return [(i, j) for start, stop in level.blocks for i in range(start, stop) for j in range(i + 1, stop)]
+
+
+def component_index(levels: Sequence[Level]) -> pd.MultiIndex:
+    """Rows of a table of variance components: variances, then covariances with correlations, residual last."""
+    rows = []
+    for level in levels:
+        names = level.effect_names
+        rows += [(level.name, f"var({name})") for name in names]
+        for i, j in correlated_pairs(level):
+            rows += [(level.name, f"cov({names[i]},{names[j]})"), (level.name, f"corr({names[i]},{names[j]})")]
+    return pd.MultiIndex.from_tuples([*rows, RESIDUAL], names=["level", "parameter"])
+
+
+def component_values(levels: Sequence[Level], covariances: Sequence[Floats], residual: Floats) -> Floats:
+    """Values in the order of :func:`component_index`; any leading dimensions (draws) are kept.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+    covariances : sequence of (..., q, q) arrays
+        Sigma of each level.
+    residual : (...) array
+        Residual variance.
+    """
+    values = []
+    for level, sigma in zip(levels, covariances, strict=True):
+        values += [sigma[..., i, i] for i in range(len(level.effects))]
+        for i, j in correlated_pairs(level):
+            values += [sigma[..., i, j], correlation(sigma, i, j)]
+    return np.stack([*values, residual], axis=-1)
+
+
+def correlation(sigma: Floats, i: int, j: int) -> Floats:
+    """Correlation of two effects; not a number where one has no variance."""
+    product = sigma[..., i, i] * sigma[..., j, j]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(product > 0, sigma[..., i, j] / np.sqrt(product), np.nan))
+
+
+def level_variances(products: CrossProducts, covariances: Sequence[Floats]) -> Floats:
+    """Variance each level adds to an observation, averaged over the rows, (..., levels).
+
+    tr(Sigma Z'Z)/N; with intercepts only this is the variance itself. Johnson (2014), Methods Ecol. Evol. 5:944-946.
+    """
+    values = []
+    for level, sigma in zip(products.levels, covariances, strict=True):
+        inner = products.total[np.ix_(level.columns, level.columns)]
+        mean_square = level.basis.T @ inner @ level.basis / products.n
+        values.append(np.einsum("...ij,ij->...", sigma, mean_square))
+    return np.stack(values, axis=-1)
+
+
+def has_slopes(levels: Sequence[Level]) -> bool:
+    """Whether anything but an intercept varies."""
+    return any(level.effect_names != ("Intercept",) for level in levels)
+
+
+ICC_NOTE = (
+    "With varying slopes the variance between groups depends on the predictors; the ICC uses its average over the rows."
+)

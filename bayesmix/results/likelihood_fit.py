@@ -1,0 +1,366 @@
+"""What a (restricted) maximum-likelihood fit says, with names on the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from bayesmix.design import CrossProducts, Design
+from bayesmix.errors import ArgumentError
+from bayesmix.inference.conditional import ConditionalEffects, conditional_effects
+from bayesmix.inference.information import component_covariance
+from bayesmix.inference.ml import MlSolution
+from bayesmix.results.components import (
+    ICC_NOTE,
+    RESIDUAL,
+    component_index,
+    component_values,
+    correlated_pairs,
+    has_slopes,
+    level_variances,
+)
+from bayesmix.results.naming import group_frame, group_order, pick_level
+from bayesmix.tables import Header, format_summary, format_table
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class LikelihoodFit:
+    """A REML or ML fit; every table is a pandas DataFrame.
+
+    Parameters
+    ----------
+    design : Design
+        Names and data.
+    products : CrossProducts
+        What was fitted.
+    solution : MlSolution
+        The optimum, with its certificate.
+
+    Examples
+    --------
+    >>> import bayesmix as bx
+    >>> fit = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff")).reml()
+    >>> round(float(fit.criterion), 4)
+    319.6543
+    """
+
+    design: Design
+    products: CrossProducts
+    solution: MlSolution
+
+    @property
+    def method(self) -> str:
+        """``"REML"`` or ``"ML"``."""
+        return "REML" if self.solution.reml else "ML"
+
+    @property
+    def criterion(self) -> float:
+        """-2 log (restricted) likelihood at the optimum."""
+        return self.solution.criterion
+
+    @property
+    def loglik(self) -> float:
+        """Log (restricted) likelihood."""
+        return -0.5 * self.solution.criterion
+
+    @property
+    def n_parameters(self) -> int:
+        """Fixed effects, covariance parameters and the residual variance, as lme4 counts them."""
+        return self.products.n_fixed + sum(_entries(level.blocks) for level in self.design.levels) + 1
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, -2 log likelihood + 2 parameters."""
+        return self.criterion + 2 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion with the number of rows, as lme4."""
+        return float(self.criterion + np.log(self.design.n) * self.n_parameters)
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation, in units of the response."""
+        return self.solution.sigma
+
+    @property
+    def theta(self) -> Floats:
+        """Free entries of the relative covariance factors, level by level (lowest first), column by column."""
+        parts = [
+            factor[row, column]
+            for level, factor in zip(self.design.levels, self.solution.factors, strict=True)
+            for start, stop in level.blocks
+            for column in range(start, stop)
+            for row in range(column, stop)
+        ]
+        return np.array(parts)
+
+    @property
+    def singular(self) -> bool:
+        """Whether the estimate lies on the boundary: some combination of effects has no variance."""
+        return self.solution.singular
+
+    @cached_property
+    def _conditional(self) -> ConditionalEffects:
+        return conditional_effects(self.products, self.solution)
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance matrix of the fixed effects, (p, p)."""
+        names = list(self.design.fixed_names)
+        return pd.DataFrame(self.solution.vcov, index=names, columns=names)
+
+    def covariances(self) -> dict[str, pd.DataFrame]:
+        """Covariance matrix of the effects of each level, by level name."""
+        return {
+            level.name: pd.DataFrame(sigma, index=list(level.effect_names), columns=list(level.effect_names))
+            for level, sigma in zip(self.design.levels, self.solution.covariances, strict=True)
+        }
+
+    def fixed_effects(self, *, df: str = "z", prob: float = 0.95) -> pd.DataFrame:
+        """Fixed effects with Wald tests and intervals.
+
+        Parameters
+        ----------
+        df : {"z"}
+            Degrees of freedom; ``"z"`` is the normal distribution (infinite df).
+        prob : float
+            Coverage of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            Index term; estimate, se, df, t, p, ci_low, ci_high.
+
+        Raises
+        ------
+        ArgumentError
+            Another ``df``.
+        """
+        if df != "z":
+            raise ArgumentError(f"df={df!r} is not offered.", "Expected 'z' (normal).", "Use df='z'.")
+        estimate, se = self.solution.beta, np.sqrt(np.diag(self.solution.vcov))
+        t = estimate / se
+        half = stats.norm.ppf(0.5 + prob / 2) * se
+        columns = {
+            "estimate": estimate,
+            "se": se,
+            "df": np.full(len(se), np.inf),
+            "t": t,
+            "p": 2 * stats.norm.sf(np.abs(t)),
+            "ci_low": estimate - half,
+            "ci_high": estimate + half,
+        }
+        return pd.DataFrame(columns, index=pd.Index(self.design.fixed_names, name="term"))
+
+    def variance_components(self, *, se: str = "reml") -> pd.DataFrame:
+        """Variances, covariances and correlations of every level, and the residual variance.
+
+        Parameters
+        ----------
+        se : {"reml", "ml", "expected-reml", "expected-ml"}
+            Information the standard errors come from: observed or expected, restricted or full likelihood, at the
+            estimates. On the boundary there are none (nan) where the information is singular.
+
+        Returns
+        -------
+        DataFrame
+            Index (level, parameter); estimate, sd (square root, variances only), se.
+        """
+        kinds = ("reml", "ml", "expected-reml", "expected-ml")
+        if se not in kinds:
+            raise ArgumentError(
+                f"se={se!r} is not offered.", f"Expected one of {', '.join(kinds)}.", "Choose one of these."
+            )
+        levels = self.design.levels
+        estimate = component_values(levels, self.solution.covariances, np.array(self.sigma**2))
+        index = component_index(levels)
+        is_variance = np.array([parameter.startswith("var") for _, parameter in index])
+        sd = np.where(is_variance, np.sqrt(np.where(is_variance, np.maximum(estimate, 0), 0)), np.nan)
+        spread = self._component_errors(se)
+        return pd.DataFrame({"estimate": estimate, "sd": sd, "se": spread}, index=index)
+
+    def _component_errors(self, kind: str) -> Floats:
+        """Standard errors in the order of the table; of correlations by the delta method."""
+        covariance = component_covariance(self.products, self.solution, kind)
+        errors: list[float] = []
+        at = 1
+        for level, sigma in zip(self.design.levels, self.solution.covariances, strict=True):
+            place = {}
+            for start, stop in level.blocks:
+                for column in range(start, stop):
+                    for row in range(column, stop):
+                        place[row, column] = at
+                        at += 1
+            errors += [float(covariance[place[i, i], place[i, i]]) for i in range(len(level.effects))]
+            for i, j in correlated_pairs(level):
+                errors.append(float(covariance[place[j, i], place[j, i]]))
+                where = [place[j, i], place[i, i], place[j, j]]
+                product = sigma[i, i] * sigma[j, j]
+                if product <= 0:
+                    errors.append(np.nan)
+                    continue
+                rho = sigma[i, j] / np.sqrt(product)
+                slope = np.array([1 / np.sqrt(product), -rho / (2 * sigma[i, i]), -rho / (2 * sigma[j, j])])
+                errors.append(float(slope @ covariance[np.ix_(where, where)] @ slope))
+        variances = np.array([*errors, covariance[0, 0]])
+        return np.sqrt(np.where(variances >= 0, variances, np.nan))
+
+    def icc(self) -> pd.DataFrame:
+        """Share of the variance that lies between the groups of each level.
+
+        With varying slopes the variance of a level is its average over the rows, tr(Sigma Z'Z)/N; the frame says so in
+        ``attrs["note"]``.
+
+        Returns
+        -------
+        DataFrame
+            Index level; estimate.
+        """
+        self._need_levels()
+        variances = level_variances(self.products, self.solution.covariances)
+        shares = variances / (variances.sum() + self.sigma**2)
+        frame = pd.DataFrame({"estimate": shares}, index=pd.Index([v.name for v in self.design.levels], name="level"))
+        if has_slopes(self.design.levels):
+            frame.attrs["note"] = ICC_NOTE
+        return frame
+
+    def group_effects(
+        self, level: str | None = None, *, variance: str = "conditional", prob: float = 0.95
+    ) -> pd.DataFrame:
+        """Shrunken effects of every group (best linear unbiased predictions).
+
+        Parameters
+        ----------
+        level : str, optional
+            Which level; may be left out where there is one. With several, all of them are returned under one more
+            index level.
+        variance : {"conditional", "prediction", "diagnostic"}
+            Conditional variance given the estimates (as lme4), prediction error variance (fixed effects estimated), or
+            the variance of the prediction itself.
+        prob : float
+            Coverage of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            Index (group, effect); estimate, sd, ci_low, ci_high.
+        """
+        self._need_levels()
+        kinds = ("conditional", "prediction", "diagnostic")
+        if variance not in kinds:
+            raise ArgumentError(
+                f"variance={variance!r} is not offered.", f"Expected one of {', '.join(kinds)}.", "Choose one of these."
+            )
+        if level is None and len(self.design.levels) > 1:
+            frames = {v.name: self.group_effects(v.name, variance=variance, prob=prob) for v in self.design.levels}
+            return pd.concat(frames, names=["level"])
+        number = pick_level(self.design, level)
+        order = group_order(self.design, number)
+        mean = self._conditional.means[number][order]
+        if variance == "conditional":
+            spread = self._conditional.covariances[number]
+        else:
+            spread = self._conditional.prediction[number]
+            if variance == "diagnostic":
+                spread = self.solution.covariances[number] - spread
+        sd = np.sqrt(np.maximum(np.einsum("jaa->ja", spread[order]), 0.0))
+        return group_frame(self.design, number, self.design.levels[number].effect_names, _with_interval(mean, sd, prob))
+
+    def coefficients(self, level: str | None = None, *, prob: float = 0.95) -> pd.DataFrame:
+        """Fixed effect plus group effect, for every group and every effect of a level.
+
+        The standard deviation counts the error of both and their covariance. An effect without a fixed counterpart is
+        reported as it is.
+
+        Returns
+        -------
+        DataFrame
+            Index (group, effect); estimate, sd, ci_low, ci_high.
+        """
+        self._need_levels()
+        number = pick_level(self.design, level)
+        order = group_order(self.design, number)
+        mean = self._conditional.means[number][order].copy()
+        spread = np.einsum("jaa->ja", self._conditional.prediction[number][order]).copy()
+        crossed = self._conditional.with_fixed[number][order]
+        places = list(self.design.fixed)
+        for a, place in enumerate(self.design.levels[number].places):
+            if place in places:
+                f = places.index(place)
+                mean[:, a] += self.solution.beta[f]
+                spread[:, a] += self.solution.vcov[f, f] + 2 * crossed[:, f, a]
+        sd = np.sqrt(np.maximum(spread, 0.0))
+        return group_frame(self.design, number, self.design.levels[number].effect_names, _with_interval(mean, sd, prob))
+
+    def fitted(self) -> Floats:
+        """Fitted values with all group effects, for the rows used, (n,)."""
+        design = self.design
+        values = design.fixed_values @ self.solution.beta + design.offset
+        for number, level in enumerate(design.levels):
+            mean = self._conditional.means[number][group_order(design, number)]
+            values = values + np.einsum("nq,nq->n", design.values[:, level.places], mean[level.grouping.codes])
+        return np.asarray(values)
+
+    def residuals(self) -> Floats:
+        """Response minus fitted values, (n,)."""
+        return np.asarray(self.design.response - self.fitted())
+
+    def summary(self) -> str:
+        """The fit as text."""
+        design = self.design
+        sizes = " · ".join(f"{level.name} {len(level.grouping.labels)}" for level in design.levels)
+        missing = f" ({design.n_missing} left out: values missing)" if design.n_missing else ""
+        facts = [
+            ("Formula", design.specification.formula),
+            ("Rows", f"{design.n}{missing}"),
+            *([("Groups", sizes)] if sizes else []),
+            ("Criterion", f"{self.criterion:.4f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}"),
+        ]
+        name = "Multilevel model" if design.levels else "Linear model"
+        sections = [
+            ("Variance components", format_table(self.variance_components())),
+            ("Fixed effects (normal approximation)", format_table(self.fixed_effects().drop(columns="df"))),
+        ]
+        if design.levels:
+            sections.insert(1, ("Intraclass correlation", format_table(self.icc())))
+        return format_summary(Header(f"{name}, fitted by {self.method}", facts), sections, self._notes())
+
+    def _notes(self) -> list[str]:
+        """What a reader must know besides the numbers."""
+        notes = list(self.design.notes)
+        if self.design.dropped:
+            notes.append(f"Aliased and dropped: {', '.join(self.design.dropped)}.")
+        if has_slopes(self.design.levels):
+            notes.append(ICC_NOTE)
+        if self.singular:
+            notes.append(
+                "The fit is singular: a variance is zero or a correlation is 1. The estimate is the optimum, but the "
+                "data do not support this many effects; simplify the random part or use priors."
+            )
+        return notes
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _need_levels(self) -> None:
+        """Refuse what makes no sense without groups."""
+        if not self.design.levels:
+            raise ArgumentError("This model has no levels.", "Expected a formula with a bar.", "Add (1 | group).")
+
+
+def _entries(blocks: tuple[tuple[int, int], ...]) -> int:
+    """Free entries of block-diagonal covariance."""
+    return sum((stop - start) * (stop - start + 1) // 2 for start, stop in blocks)
+
+
+def _with_interval(mean: Floats, sd: Floats, prob: float) -> dict[str, Floats]:
+    """Columns of an estimate with a normal interval."""
+    half = stats.norm.ppf(0.5 + prob / 2) * sd
+    return {"estimate": mean, "sd": sd, "ci_low": mean - half, "ci_high": mean + half}
