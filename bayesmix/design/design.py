@@ -54,6 +54,11 @@ class Level:
         """``Intercept``, ``ses``."""
         return tuple(effect.name for effect in self.effects)
 
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (i, j), i < j, of effects whose covariance is a parameter."""
+        return tuple((i, j) for start, stop in self.blocks for i in range(start, stop) for j in range(i + 1, stop))
+
 
 @dataclass(frozen=True)
 class Encoded:

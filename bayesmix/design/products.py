@@ -84,7 +84,9 @@ class CrossProducts:
     @cached_property
     def body(self) -> Floats:
         """Parents and sums as one flat vector, the form the likelihood reads."""
-        return np.concatenate([self.parent.astype(float), self.sums.ravel()])
+        flat = np.concatenate([self.parent.astype(float), self.sums.ravel()])
+        flat.flags.writeable = False
+        return flat
 
     @cached_property
     def total(self) -> Floats:

@@ -15,18 +15,13 @@ Floats = NDArray[np.float64]
 RESIDUAL = ("residual", "var")
 
 
-def correlated_pairs(level: Level) -> list[tuple[int, int]]:
-    """Pairs (i, j), i < j, of effects whose covariance is a parameter."""
-    return [(i, j) for start, stop in level.blocks for i in range(start, stop) for j in range(i + 1, stop)]
-
-
 def component_index(levels: Sequence[Level]) -> pd.MultiIndex:
     """Rows of a table of variance components: variances, then covariances with correlations, residual last."""
     rows = []
     for level in levels:
         names = level.effect_names
         rows += [(level.name, f"var({name})") for name in names]
-        for i, j in correlated_pairs(level):
+        for i, j in level.pairs:
             rows += [(level.name, f"cov({names[i]},{names[j]})"), (level.name, f"corr({names[i]},{names[j]})")]
     return pd.MultiIndex.from_tuples([*rows, RESIDUAL], names=["level", "parameter"])
 
@@ -45,7 +40,7 @@ def component_values(levels: Sequence[Level], covariances: Sequence[Floats], res
     values = []
     for level, sigma in zip(levels, covariances, strict=True):
         values += [sigma[..., i, i] for i in range(len(level.effects))]
-        for i, j in correlated_pairs(level):
+        for i, j in level.pairs:
             values += [sigma[..., i, j], correlation(sigma, i, j)]
     return np.stack([*values, residual], axis=-1)
 

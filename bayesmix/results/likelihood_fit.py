@@ -20,7 +20,6 @@ from bayesmix.results.components import (
     RESIDUAL,
     component_index,
     component_values,
-    correlated_pairs,
     has_slopes,
     level_variances,
 )
@@ -199,7 +198,7 @@ class LikelihoodFit:
                         place[row, column] = at
                         at += 1
             errors += [float(covariance[place[i, i], place[i, i]]) for i in range(len(level.effects))]
-            for i, j in correlated_pairs(level):
+            for i, j in level.pairs:
                 errors.append(float(covariance[place[j, i], place[j, i]]))
                 where = [place[j, i], place[i, i], place[j, j]]
                 product = sigma[i, i] * sigma[j, j]

@@ -4,15 +4,15 @@ import string
 import time
 from itertools import product
 
-import formulae
 import pytest
+from formulae import model_description
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesmix.errors import FormulaError
 from bayesmix.specification import algebra, parse_formula
 
-# R's rules for terms, src/library/stats/src/model.c: a term is a set of variables, a formula a list of terms without repeats.
+# R's rules, src/library/stats/src/model.c: a term is a set of variables, a formula a list of terms without repeats.
 Terms = list[frozenset[str]]
 
 
@@ -91,7 +91,7 @@ SAFE = [
 @pytest.mark.parametrize("right", SAFE)
 def test_terms_are_those_of_formulae(right: str, intercept: str) -> None:
     text = f"y ~ {intercept}{right}"  # only ever these texts: formulae runs what it is given
-    terms = formulae.model_description.model_description(text).common_terms
+    terms = model_description(text).common_terms
     theirs = {frozenset() if term.name == "Intercept" else frozenset(term.name.split(":")) for term in terms}
     assert set(fixed_sets(text)) == theirs
 
@@ -138,11 +138,9 @@ NAMES = [a + b for a in string.ascii_lowercase for b in string.ascii_lowercase]
         "*".join(NAMES),
         "(" + "+".join(NAMES[:300]) + "):(" + "+".join(NAMES[300:600]) + ")",
         "/".join(NAMES),
-        "%in%".join(NAMES),
-        ":".join(NAMES),
         "+".join(["(a*b*c*d*e*f*g*h*i*j*k)"] * 400),
     ],
-    ids=["power", "cross", "long cross", "interact", "nest", "in", "long interaction", "repeated"],
+    ids=["power", "cross", "long cross", "interact", "nest", "repeated"],
 )
 def test_explosions_are_refused_soon(right: str) -> None:
     begun = time.process_time()

@@ -1,0 +1,163 @@
+"""From the sampler's raw variables to covariances, and on to exact draws of fixed and group effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesmix.design import CrossProducts, Design, Level
+from bayesmix.inference.geometry import FreeVariable
+from bayesmix.inference.priors import Priors, beta_prior_vector
+from bayesmix.likelihood.coordinates import user_coordinates
+from bayesmix.likelihood.kernels import posterior
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VarianceDraws:
+    """Variance parameters of D draws.
+
+    Parameters
+    ----------
+    sigma : (D,) array
+        Residual standard deviation.
+    factors : tuple of (D, q, q) arrays
+        Lambda of each level, in units of the response per unit of the column; diagonals may be negative.
+    """
+
+    sigma: Floats
+    factors: tuple[Floats, ...]
+
+    @property
+    def covariances(self) -> tuple[Floats, ...]:
+        """Sigma of each level, (D, q, q)."""
+        return tuple(factor @ np.swapaxes(factor, -1, -2) for factor in self.factors)
+
+
+@dataclass(frozen=True)
+class EffectDraws:
+    """Exact draws of fixed and group effects.
+
+    Parameters
+    ----------
+    beta : (D, p) array
+    effects : tuple of (D, J, q) arrays or None
+        Groups in depth-first order; None where only the summary was kept.
+    means, sds : tuple of (J, q) arrays
+        Over the draws.
+    """
+
+    beta: Floats
+    effects: tuple[Floats, ...] | None
+    means: tuple[Floats, ...]
+    sds: tuple[Floats, ...]
+
+
+def variance_draws(design: Design, variables: tuple[FreeVariable, ...], raw: dict[str, Floats]) -> VarianceDraws:
+    """Factors from raw variables, each (D,) or (D, size)."""
+    names = iter(variables[1:])
+    factors = []
+    for level in design.levels:
+        sds = np.stack([raw[next(names).name] for _ in level.effects], axis=-1)
+        root = np.zeros((len(sds), len(level.effects), len(level.effects)))
+        for start, stop in level.blocks:
+            if stop - start == 1:
+                root[:, start, start] = 1.0
+            else:
+                root[:, start:stop, start:stop] = _cholesky(2 * raw[next(names).name] - 1, stop - start)
+        factors.append(sds[:, :, None] * root)
+    return VarianceDraws(raw["sigma"], tuple(factors))
+
+
+def _cholesky(partials: Floats, q: int) -> Floats:
+    """Cholesky factors of correlation matrices from partial correlations, (D, q, q)."""
+    root = np.zeros((len(partials), q, q))
+    root[:, 0, 0] = 1.0
+    at = 0
+    for i in range(1, q):
+        left = np.ones(len(partials))
+        for k in range(i):
+            root[:, i, k] = partials[:, at] * np.sqrt(left)
+            left = left * (1 - partials[:, at] ** 2)
+            at += 1
+        root[:, i, i] = np.sqrt(left)
+    return root
+
+
+def effect_draws(
+    products: CrossProducts,
+    design: Design,
+    priors: Priors,
+    variances: VarianceDraws,
+    rng: np.random.Generator,
+    keep: bool,
+    beta: Floats | None = None,
+    chunk_bytes: int = 64_000_000,
+) -> EffectDraws:
+    """Draw beta and u from their exact conditional distribution, one draw for each draw of the variances.
+
+    Parameters
+    ----------
+    keep : bool
+        Keep the draws of the group effects, or only their means and sds.
+    chunk_bytes : int
+        Memory for draws in work at a time when they are not kept.
+    """
+    coordinates = user_coordinates(products)
+    layout = coordinates.layout
+    prior = beta_prior_vector(priors, coordinates, products)
+    shapes = [(level.n_groups, level.n_effects) for level in layout.levels]
+    width = sum(J * q for J, q in shapes)
+    n_draws = len(variances.sigma)
+    lam = np.concatenate([np.zeros((n_draws, 0)), *_entries(design.levels, variances.factors)], axis=1)
+    flat = np.concatenate([np.zeros((n_draws, 0)), *(f.reshape(n_draws, -1) for f in variances.factors)], axis=1)
+    betas = np.empty((n_draws, products.n_fixed))
+    kept = np.empty((n_draws, width)) if keep else None
+    total, squares, origin = np.zeros(width), np.zeros(width), np.zeros(width)
+    step = n_draws if keep else max(1, chunk_bytes // max(8 * width, 1))
+    for start in range(0, n_draws, step):
+        part = slice(start, min(start + step, n_draws))
+        count = part.stop - part.start
+        inner = rng.standard_normal((count, products.n_fixed))
+        noise = rng.standard_normal((count, width), out=kept) if kept is not None else rng.standard_normal((count, width))
+        posterior(coordinates.packed, coordinates.body, prior, lam[part], flat[part], variances.sigma[part], inner, noise)
+        noise *= products.response_scale
+        betas[part] = inner
+        if start == 0:
+            origin = noise.mean(axis=0)
+        total += (noise - origin).sum(axis=0)
+        squares += ((noise - origin) ** 2).sum(axis=0)
+    mean = total / n_draws
+    sd = np.sqrt(np.maximum(squares / n_draws - mean**2, 0.0) * n_draws / max(n_draws - 1, 1))
+    beta_user = products.response_fit + products.response_scale * np.linalg.solve(coordinates.fixed, betas.T).T
+    return EffectDraws(
+        beta_user,
+        None if kept is None else tuple(part.reshape(n_draws, J, q) for part, (J, q) in zip(_split(kept, shapes), shapes, strict=True)),
+        tuple(part.reshape(shape) for part, shape in zip(_split(mean + origin, shapes), shapes, strict=True)),
+        tuple(part.reshape(shape) for part, shape in zip(_split(sd, shapes), shapes, strict=True)),
+    )  # fmt: skip
+
+
+def _entries(levels: tuple[Level, ...], factors: tuple[Floats, ...]) -> list[Floats]:
+    """Free entries of every level in the order of theta, (D, k)."""
+    return [
+        np.stack(
+            [
+                factor[:, row, column]
+                for start, stop in level.blocks
+                for column in range(start, stop)
+                for row in range(column, stop)
+            ],
+            axis=-1,
+        )
+        for level, factor in zip(levels, factors, strict=True)
+    ]
+
+
+def _split(flat: Floats, shapes: list[tuple[int, int]]) -> list[Floats]:
+    """Cut the last axis by level."""
+    sizes = [J * q for J, q in shapes]
+    return np.split(flat, np.cumsum(sizes)[:-1], axis=-1) if sizes else []

@@ -1,0 +1,265 @@
+"""Models as PyMC graphs: marginal (group effects and fixed effects integrated out) and explicit, one posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from numpy.typing import NDArray
+
+from bayesmix.design import CrossProducts, Design, Level
+from bayesmix.errors import PriorError
+from bayesmix.inference.geometry import Geometry
+from bayesmix.inference.naming import (
+    effect_name,
+    groups_dim,
+    pairs_dim,
+    correlation_name,
+    partial_name,
+    sd_name,
+    signed_name,
+    variable_name,
+)
+from bayesmix.inference.priors import LKJ, Flat, HalfStudentT, LevelPriors, Normal, Priors, beta_prior_vector
+from bayesmix.likelihood.coordinates import user_coordinates
+from bayesmix.likelihood.operator import marginal_likelihood
+
+Floats = NDArray[np.float64]
+
+
+def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geometry: Geometry) -> pm.Model:
+    """The graph that is sampled: free are sigma, the sds and the partial correlations of each level.
+
+    Parameters
+    ----------
+    design, products : Design, CrossProducts
+        Names and data.
+    priors : Priors
+        Numbers.
+    geometry : Geometry
+        Which sds are signed.
+
+    Returns
+    -------
+    pymc.Model
+        Its data are ``cross_products``, ``beta_prior`` and ``prior_scales``; with these exchanged, a compiled graph
+        serves every model of the same shape.
+    """
+    coordinates = user_coordinates(products)
+    vector = np.concatenate([coordinates.packed, coordinates.body])
+    with pm.Model(coords=_coords(design)) as model:
+        cross_products = pm.Data("cross_products", vector)
+        beta_prior = pm.Data("beta_prior", beta_prior_vector(priors, coordinates, products))
+        scales = pm.Data("prior_scales", prior_scales(priors))
+        sigma = _positive("sigma", priors.sigma, scales[0])
+        lam: list[Any] = []
+        used = 1
+        for level, prior, signed in zip(design.levels, priors.levels, geometry.signed, strict=True):
+            stop = used + len(level.effects)
+            lam += _entries(level, _factor(level, prior, signed, [scales[i] for i in range(used, stop)]))
+            used = stop
+        theta = pt.stack(lam) if lam else pt.zeros((0,))
+        pm.CustomDist(
+            "y",
+            design.offset,
+            cross_products,
+            beta_prior,
+            theta,
+            sigma,
+            logp=_log_density,
+            random=partial(_simulate, design=design, priors=priors, means=_means(products)),
+            signature="(n),(v),(b),(k),()->(n)",
+            observed=design.response,
+        )
+    return model
+
+
+def _log_density(value: Any, offset: Any, vector: Any, beta_prior: Any, theta: Any, sigma: Any) -> Any:
+    """Log density of all rows; the rows themselves are inside the cross-products."""
+    return marginal_likelihood(vector, beta_prior, theta, sigma, theta[:0])[0]
+
+
+def explicit_graph(design: Design, products: CrossProducts, priors: Priors) -> pm.Model:
+    """The textbook graph: fixed and group effects are free variables, rows are normal around their sum."""
+    with pm.Model(coords=_coords(design)) as model:
+        sigma = _positive("sigma", priors.sigma, prior_scales(priors)[0])
+        mean: Any = design.offset + _fixed_part(design, products, priors)
+        for level, prior in zip(design.levels, priors.levels, strict=True):
+            scales = [sd.scale if isinstance(sd, HalfStudentT) else 1.0 for sd in prior.sds]
+            factor = _factor(level, prior, (False,) * len(level.effects), scales)
+            rows = len(level.grouping.labels)
+            offsets = pm.Normal(f"{variable_name(level.name)}_offset", shape=(rows, len(level.effects)))
+            u = offsets @ _dense(factor, len(level.effects)).T
+            for a, name in enumerate(level.effect_names):
+                effect = pm.Deterministic(effect_name(name, level.name), u[:, a], dims=groups_dim(level.name))
+                mean = mean + effect[level.grouping.codes] * design.values[:, level.places[a]]
+        pm.Normal("y", mean, sigma, observed=design.response)
+    return model
+
+
+def _fixed_part(design: Design, products: CrossProducts, priors: Priors) -> Any:
+    """X beta with the prior of the intercept at the predictors' means; the intercept at zero is a deterministic."""
+    X, means = design.fixed_values, _means(products)
+    betas: dict[int, Any] = {}
+    for j, (name, prior) in enumerate(zip(design.fixed_names, priors.beta, strict=True)):
+        centred = name == "Intercept" and np.any(np.delete(means, j) != 0)
+        label = "Intercept_centred" if centred else variable_name(name)
+        betas[j] = pm.Flat(label) if isinstance(prior, Flat) else pm.Normal(label, prior.mean, prior.sd)
+    total: Any = 0.0
+    for j, name in enumerate(design.fixed_names):
+        shift = means[j] if "Intercept" in design.fixed_names and name != "Intercept" else 0.0
+        total = total + betas[j] * (X[:, j] - shift)
+    if "Intercept" in design.fixed_names and betas[design.fixed_names.index("Intercept")].name != "Intercept":
+        at = design.fixed_names.index("Intercept")
+        slopes = sum(betas[j] * means[j] for j in betas if j != at)
+        pm.Deterministic("Intercept", betas[at] - slopes)
+    return total
+
+
+def _means(products: CrossProducts) -> Floats:
+    """Means of the columns of X: their coordinate on the constant."""
+    return np.asarray(products.fixed_basis[0])
+
+
+def _coords(design: Design) -> dict[str, Any]:
+    """Groups and correlated pairs of every level."""
+    coords: dict[str, Any] = {}
+    for level in design.levels:
+        coords[groups_dim(level.name)] = [str(label) for label in level.grouping.labels]
+        pairs = [f"{level.effect_names[i]},{level.effect_names[j]}" for i, j in level.pairs]
+        if pairs:
+            coords[pairs_dim(level.name)] = pairs
+    return coords
+
+
+def prior_scales(priors: Priors) -> Floats:
+    """Scales of the priors of sigma and of every sd, in the order of the graph; 1 where a prior has none."""
+    every = [priors.sigma, *(sd for level in priors.levels for sd in level.sds)]
+    return np.array([prior.scale if isinstance(prior, HalfStudentT) else 1.0 for prior in every])
+
+
+def _positive(name: str, prior: HalfStudentT | Flat, scale: Any) -> Any:
+    """A positive parameter, sampled in logarithms."""
+    if isinstance(prior, Flat):
+        return pm.HalfFlat(name)
+    return pm.HalfStudentT(name, nu=prior.df, sigma=scale)
+
+
+def _signed(name: str, prior: HalfStudentT | Flat, scale: Any) -> Any:
+    """A parameter on the whole line with the symmetric density of the same prior."""
+    if isinstance(prior, Flat):
+        return pm.Flat(name)
+    return pm.StudentT(name, nu=prior.df, mu=0.0, sigma=scale)
+
+
+def _factor(
+    level: Level, prior: LevelPriors, signed: Sequence[bool], scales: Sequence[Any]
+) -> dict[tuple[int, int], Any]:
+    """Free entries of Lambda = diag(s) L, with |s| and the correlations recorded under their reported names."""
+    sds, signs = [], []
+    for name, sd_prior, whole_line, scale in zip(level.effect_names, prior.sds, signed, scales, strict=True):
+        if whole_line:
+            s = _signed(signed_name(name, level.name), sd_prior, scale)
+            pm.Deterministic(sd_name(name, level.name), abs(s))
+        else:
+            s = _positive(sd_name(name, level.name), sd_prior, scale)
+        sds.append(s)
+        signs.append(pt.sign(s) if whole_line else None)
+    entries: dict[tuple[int, int], Any] = {}
+    roots: dict[tuple[int, int], Any] = {}
+    for number, (start, stop) in enumerate(level.blocks):
+        for (i, j), value in _cholesky(level, number, stop - start, prior).items():
+            roots[start + i, start + j] = value
+            entries[start + i, start + j] = sds[start + i] * value
+    if level.pairs:
+        correlations = []
+        for i, j in level.pairs:
+            start = next(b[0] for b in level.blocks if b[0] <= i < b[1])
+            value = sum(roots[i, k] * roots[j, k] for k in range(start, i + 1))
+            for sign in (signs[i], signs[j]):
+                value = value if sign is None else value * sign
+            correlations.append(value)
+        pm.Deterministic(correlation_name(level.name), pt.stack(correlations), dims=pairs_dim(level.name))
+    return entries
+
+
+def _cholesky(level: Level, number: int, q: int, prior: LevelPriors) -> dict[tuple[int, int], Any]:
+    """Cholesky factor of a correlation matrix from partial correlations, row by row.
+
+    Under LKJ(eta) the partials of column k are independent, 2 Beta(a, a) - 1 with a = eta + (q - 2 - k)/2.
+    """
+    root: dict[tuple[int, int], Any] = {(0, 0): 1.0}
+    if q == 1:
+        return root
+    places = [(i, k) for i in range(1, q) for k in range(i)]
+    eta = prior.correlation.eta if isinstance(prior.correlation, LKJ) else None
+    shapes = np.array([1.0 if eta is None else eta + (q - 2 - k) / 2 for _, k in places])
+    share = pm.Beta(partial_name(level.name, number), shapes, shapes, shape=len(places))
+    partial_at = {place: 2 * share[n] - 1 for n, place in enumerate(places)}
+    for i in range(1, q):
+        left: Any = 1.0
+        for k in range(i):
+            root[i, k] = partial_at[i, k] * pt.sqrt(left)
+            left = left * (1 - partial_at[i, k] ** 2)
+        root[i, i] = pt.sqrt(left)
+    return root
+
+
+def _entries(level: Level, factor: dict[tuple[int, int], Any]) -> list[Any]:
+    """Free entries of a level in the order of theta."""
+    return [
+        factor[row, column]
+        for start, stop in level.blocks
+        for column in range(start, stop)
+        for row in range(column, stop)
+    ]
+
+
+def _dense(factor: dict[tuple[int, int], Any], q: int) -> Any:
+    """The (q, q) factor as one symbolic matrix."""
+    return pt.stack([pt.stack([pt.as_tensor(factor.get((i, j), 0.0)) for j in range(q)]) for i in range(q)])
+
+
+def _simulate(
+    offset: Floats,
+    vector: Floats,
+    beta_prior: Floats,
+    theta: Floats,
+    sigma: Floats,
+    *,
+    design: Design,
+    priors: Priors,
+    means: Floats,
+    rng: np.random.Generator,
+    size: Any = None,
+) -> Floats:
+    """Draw the rows: fixed effects from their prior, group effects and residuals given the variance parameters."""
+    if priors.beta_is_flat and priors.beta:
+        raise PriorError(
+            "The fixed effects have flat priors.",
+            "Expected proper priors to draw a response from.",
+            "Use priors='default', or draw from the posterior.",
+        )
+    beta = np.array([rng.normal(prior.mean, prior.sd) for prior in priors.beta if isinstance(prior, Normal)])
+    if "Intercept" in design.fixed_names:
+        at = design.fixed_names.index("Intercept")
+        beta[at] -= np.delete(means, at) @ np.delete(beta, at)
+    y = offset + design.fixed_values @ beta
+    used = 0
+    for level in design.levels:
+        q, places = len(level.effects), _entry_places(level)
+        factor = np.zeros((q, q))
+        factor[tuple(np.transpose(places))] = theta[used : used + len(places)]
+        used += len(places)
+        u = rng.standard_normal((len(level.grouping.labels), q)) @ factor.T
+        y = y + np.einsum("nq,nq->n", design.values[:, level.places], u[level.grouping.codes])
+    return np.asarray(y + sigma * rng.standard_normal(design.n))
+
+
+def _entry_places(level: Level) -> list[tuple[int, int]]:
+    """Row and column of each free entry of a level, in the order of theta."""
+    return [(row, column) for start, stop in level.blocks for column in range(start, stop) for row in range(column, stop)]

@@ -1,0 +1,48 @@
+"""Names of variables in graphs and posteriors: those of Bambi, so that its users' recipes work."""
+
+from __future__ import annotations
+
+
+def variable_name(term: str) -> str:
+    """A term as a variable; '/' is written '÷', because a DataTree refuses it."""
+    return term.replace("/", "÷")
+
+
+def _stem(effect: str) -> str:
+    """Bambi writes varying intercepts as 1."""
+    return "1" if effect == "Intercept" else effect
+
+
+def effect_name(effect: str, level: str) -> str:
+    """``1|school``, ``ses|school``."""
+    return variable_name(f"{_stem(effect)}|{level}")
+
+
+def sd_name(effect: str, level: str) -> str:
+    """``1|school_sigma``."""
+    return f"{effect_name(effect, level)}_sigma"
+
+
+def signed_name(effect: str, level: str) -> str:
+    """The same parameter on the whole line."""
+    return f"{effect_name(effect, level)}_sigma_signed"
+
+
+def correlation_name(level: str) -> str:
+    """``school_corr``."""
+    return f"{variable_name(level)}_corr"
+
+
+def partial_name(level: str, block: int) -> str:
+    """Partial correlations of a block, mapped to (0, 1)."""
+    return f"{variable_name(level)}_partial_{block}"
+
+
+def groups_dim(level: str) -> str:
+    """``school__factor_dim``."""
+    return f"{variable_name(level)}__factor_dim"
+
+
+def pairs_dim(level: str) -> str:
+    """``school__effect_pair``."""
+    return f"{variable_name(level)}__effect_pair"

@@ -1,0 +1,255 @@
+"""NUTS over the variance parameters, with nutpie or PyMC; compiled graphs are kept and fed other data."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesmix.errors import ArgumentError, BayesmixWarning
+from bayesmix.inference.geometry import FreeVariable, jittered, unconstrained
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how to sample.
+
+    Parameters
+    ----------
+    draws, tune, chains : int
+        Kept and warm-up draws of each chain, and the number of chains.
+    cores : int or None
+        Chains run at a time; None for as many as there are processors.
+    seed : int or None
+    sampler : {"nutpie", "pymc"}
+    target_accept : float or None
+        None for the sampler's own (0.8).
+    progress : bool
+        Whether to show a progress bar.
+    """
+
+    draws: int = 1000
+    tune: int = 300
+    chains: int = 4
+    cores: int | None = None
+    seed: int | None = None
+    sampler: str = "nutpie"
+    target_accept: float | None = None
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        for name, least in (("draws", 4), ("tune", 1), ("chains", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise ArgumentError(f"{name}={value!r}.", f"Expected a whole number of at least {least}.", "Correct it.")
+        if self.sampler not in ("nutpie", "pymc"):
+            raise ArgumentError(
+                f"sampler={self.sampler!r} is not offered.", "Expected 'nutpie' or 'pymc'.", "Choose one of these."
+            )
+        if self.target_accept is not None and not 0 < self.target_accept < 1:
+            raise ArgumentError(
+                f"target_accept={self.target_accept!r}.", "Expected a number between 0 and 1.", "Try 0.95."
+            )
+
+    @property
+    def workers(self) -> int:
+        """Chains run at a time."""
+        return self.cores or min(self.chains, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class RawDraws:
+    """What a sampler returned, free variables by name.
+
+    Parameters
+    ----------
+    values : dict of (chains, draws) or (chains, draws, size) arrays
+    stats : Dataset
+        Sampler statistics by chain and draw.
+    complete : bool
+        False where sampling was interrupted and only finished chains were kept.
+    """
+
+    values: dict[str, Floats]
+    stats: xr.Dataset
+    complete: bool = True
+
+
+# Compiled graphs by shape, each with the names its free variables had when it was compiled.
+_compiled: dict[Any, tuple[Any, list[str]]] = {}
+_KEPT = 16
+
+
+def sample_graph(
+    build: Callable[[], pm.Model],
+    shape: Any,
+    variables: tuple[FreeVariable, ...],
+    start: list[Floats],
+    settings: Settings,
+) -> RawDraws:
+    """Sample a marginal graph.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the PyMC model.
+    shape : hashable
+        Identifies graphs that differ only in data.
+    variables : tuple of FreeVariable
+        Its free variables, in order.
+    start : list of arrays
+        Values near which the chains start.
+    settings : Settings
+    """
+    model = build()
+    names = [variable.name for variable in model.free_RVs]
+    assert names == [variable.name for variable in variables], names
+    if settings.sampler == "pymc":
+        return _sample_pymc(model, variables, start, settings)
+    return _sample_nutpie(model, shape, variables, start, settings)
+
+
+def _sample_nutpie(
+    model: pm.Model, shape: Any, variables: tuple[FreeVariable, ...], start: list[Floats], settings: Settings
+) -> RawDraws:
+    """Compile, or feed a kept graph; start near REML; keep finished chains when interrupted."""
+    import nutpie
+
+    if shape not in _compiled:
+        if settings.progress:
+            print("Compiling the model (some seconds; kept for the next fit of this shape).", flush=True)
+        with _quiet_compilers():
+            compiled = nutpie.compile_pymc_model(model, var_names=[variable.name for variable in variables])
+        while len(_compiled) >= _KEPT:
+            _compiled.pop(next(iter(_compiled)))
+        _compiled[shape] = compiled, [variable.name for variable in variables]
+    compiled, own_names = _compiled[shape]
+    data = {name: model[name].get_value() for name in ("cross_products", "beta_prior", "prior_scales")}
+    held = {variable.name for variable in compiled.shared_var_keys}
+    fed = compiled.with_data(**{name: value for name, value in data.items() if name in held})
+    fed = replace(fed, initial_point_func=_initial_point(variables, start))
+    options = {} if settings.target_accept is None else {"target_accept": settings.target_accept}
+    seed = settings.seed if settings.seed is not None else int(np.random.SeedSequence().generate_state(1)[0])
+    with _progress(settings) as callback:
+        running = nutpie.sample(
+            fed,
+            draws=settings.draws,
+            tune=settings.tune,
+            chains=settings.chains,
+            cores=settings.workers,
+            seed=seed,
+            save_warmup=False,
+            progress_bar=False,
+            progress_callback=callback,
+            blocking=False,
+            **options,
+        )
+        try:
+            tree, complete = running.wait(), True
+        except KeyboardInterrupt:
+            tree, complete = running.abort(), False
+    return _collect(tree, own_names, variables, settings, complete)
+
+
+def _initial_point(variables: tuple[FreeVariable, ...], start: list[Floats]) -> Callable[[Any], Floats]:
+    """A chain's start from its seed, in the sampler's coordinates."""
+
+    def initial_point(seed: Any) -> Floats:
+        return unconstrained(variables, jittered(variables, start, np.random.default_rng(seed)))
+
+    return initial_point
+
+
+def _collect(
+    tree: Any, own_names: list[str], variables: tuple[FreeVariable, ...], settings: Settings, complete: bool
+) -> RawDraws:
+    """Arrays by this model's names (a kept graph has those of the model it was compiled for)."""
+    dataset = tree["posterior"].to_dataset()
+    found = {name: dataset[name].to_numpy() for name in dataset.data_vars}
+    stats = tree["sample_stats"].to_dataset()
+    finished = np.arange(stats.sizes["chain"])
+    if not complete:
+        first = next(iter(found.values()))
+        whole = ~np.isnan(first.reshape(*first.shape[:2], -1)).any(axis=(1, 2))
+        finished = np.flatnonzero(whole) if first.shape[1] == settings.draws else finished[:0]
+        if finished.size == 0:
+            raise KeyboardInterrupt
+        stats = stats.isel(chain=finished)
+        warnings.warn(
+            f"Interrupted: {finished.size} of {settings.chains} chains were finished and are kept.",
+            BayesmixWarning,
+            stacklevel=6,
+        )
+    values = {}
+    for variable, name in zip(variables, own_names, strict=True):
+        value = found[name][finished]
+        values[variable.name] = value.reshape(*value.shape[:2], -1) if variable.kind == "share" else value
+    return RawDraws(values, stats, complete)
+
+
+def _sample_pymc(
+    model: pm.Model, variables: tuple[FreeVariable, ...], start: list[Floats], settings: Settings
+) -> RawDraws:
+    """PyMC's own NUTS, started at the same places."""
+    seeds = np.random.SeedSequence(settings.seed).spawn(settings.chains)
+    starts = []
+    for seed in seeds:
+        moved = jittered(variables, start, np.random.default_rng(seed))
+        starts.append(
+            {v.name: value if v.kind == "share" else value[0] for v, value in zip(variables, moved, strict=True)}
+        )
+    options = {} if settings.target_accept is None else {"target_accept": settings.target_accept}
+    if settings.progress:
+        print("Compiling the model (some seconds).", flush=True)
+    with _quiet_compilers():
+        tree = pm.sample(
+            draws=settings.draws,
+            tune=settings.tune,
+            chains=settings.chains,
+            cores=settings.workers,
+            random_seed=settings.seed,
+            model=model,
+            initvals=starts,
+            init="adapt_diag",
+            nuts_sampler="pymc",
+            var_names=[variable.name for variable in variables],
+            progressbar=settings.progress,
+            compute_convergence_checks=False,
+            quiet=True,
+            **options,
+        )
+    return _collect(tree, [variable.name for variable in variables], variables, settings, True)
+
+
+@contextmanager
+def _progress(settings: Settings) -> Iterator[Any]:
+    """PyMC's progress bar fed by nutpie."""
+    if not settings.progress:
+        yield None
+        return
+    from pymc.progress_bar.progress import NutpieProgressBarManager
+
+    manager = NutpieProgressBarManager(chains=settings.chains, draws=settings.draws, progressbar=True)
+    with manager:
+        yield manager.update
+
+
+@contextmanager
+def _quiet_compilers() -> Iterator[None]:
+    """Hide what compilers say about their own internals; nothing of ours is hidden."""
+    import numba
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", numba.NumbaWarning)
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"(pytensor|pymc|nutpie)\..*")
+        yield
