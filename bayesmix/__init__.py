@@ -12,25 +12,33 @@ if TYPE_CHECKING:
     from bayesmix.errors import BayesmixError, BayesmixWarning
     from bayesmix.inference.ml import Optimizer
     from bayesmix.model import Model
+    from bayesmix.results.bayes_fit import BayesFit
+    from bayesmix.results.comparison import Comparison, compare
     from bayesmix.results.likelihood_fit import LikelihoodFit
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
+    "BayesFit": "bayesmix.results.bayes_fit",
     "BayesmixError": "bayesmix.errors",
     "BayesmixWarning": "bayesmix.errors",
+    "Comparison": "bayesmix.results.comparison",
     "LikelihoodFit": "bayesmix.results.likelihood_fit",
     "Model": "bayesmix.model",
     "Optimizer": "bayesmix.inference.ml",
+    "compare": "bayesmix.results.comparison",
     "list_datasets": "bayesmix.datasets",
     "load_dataset": "bayesmix.datasets",
 }
 
 __all__ = [
+    "BayesFit",
     "BayesmixError",
     "BayesmixWarning",
+    "Comparison",
     "LikelihoodFit",
     "Model",
     "Optimizer",
+    "compare",
     "list_datasets",
     "load_dataset",
 ]

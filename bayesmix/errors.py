@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 
 class BayesmixError(ValueError):
     """Base of every error a user of bayesmix can cause.
@@ -52,3 +54,41 @@ class PriorError(BayesmixError):
 
 class BayesmixWarning(UserWarning):
     """Something in the model or the data that changes what is fitted, and that you should know."""
+
+
+# What other programs call our keywords.
+_ELSEWHERE = {
+    "random_seed": "seed",
+    "rng": "seed",
+    "progressbar": "progress",
+    "nuts_sampler": "sampler",
+    "inference_method": "sampler",
+    "method": "sampler",
+    "n_chains": "chains",
+    "iter": "draws",
+    "warmup": "tune",
+    "adapt_delta": "target_accept",
+    "prior": "priors",
+}
+
+
+def refuse_unknown(function: str, unknown: dict[str, object], offered: tuple[str, ...]) -> None:
+    """Answer a keyword that is not offered with the one that is.
+
+    Raises
+    ------
+    ArgumentError
+        If there is any.
+    """
+    for name, value in unknown.items():
+        expected = f"Expected one of {', '.join(offered)}."
+        if name == "REML":
+            raise ArgumentError(
+                f"{function} was given REML={value!r}.", expected, "Call .reml() for REML and .ml() for maximum likelihood."
+            )
+        ours = _ELSEWHERE.get(name)
+        if ours not in offered:
+            near = difflib.get_close_matches(name, offered, n=1)
+            ours = near[0] if near else None
+        remedy = f"Write {ours}={value!r}." if ours else "Remove it."
+        raise ArgumentError(f"{function} has no keyword '{name}'.", expected, remedy)

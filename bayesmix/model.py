@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design, build_design, cross_products
-from bayesmix.errors import ArgumentError
+from bayesmix.errors import ArgumentError, refuse_unknown
+from bayesmix.inference.geometry import choose_geometry
+from bayesmix.inference.graph import explicit_graph, marginal_graph
 from bayesmix.inference.ml import Optimizer, maximise
+from bayesmix.inference.priors import Priors, choose_priors
+from bayesmix.inference.posterior import draw_posterior
+from bayesmix.inference.sampling import Settings
+from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
+from bayesmix.results.posterior import build_idata
+from bayesmix.results.prior_words import describe_priors
 from bayesmix.specification import Specification, parse_formula
+
+if TYPE_CHECKING:
+    import pymc
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +39,8 @@ class Model:
         pandas, Polars, PyArrow, or any eager frame narwhals knows. It is read once and not changed.
     family : {"gaussian"}
         Distribution of the response.
+    priors : {"default", "flat"}
+        See :func:`bayesmix.inference.priors.choose_priors`. Priors scaled from the data become numbers here, once.
 
     Raises
     ------
@@ -42,7 +55,10 @@ class Model:
     (7185, {'school': 160})
     """
 
-    def __init__(self, formula: str | Specification, data: Any, *, family: str = "gaussian") -> None:
+    def __init__(
+        self, formula: str | Specification, data: Any, *, family: str = "gaussian", priors: str = "default", **unknown: Any
+    ) -> None:
+        refuse_unknown("Model", unknown, ("family", "priors"))
         if family != "gaussian":
             raise ArgumentError(
                 f"family={family!r} is not offered.", "Expected 'gaussian'.", "Leave it out, or use another program."
@@ -50,6 +66,7 @@ class Model:
         self._specification = formula if isinstance(formula, Specification) else parse_formula(formula)
         self._design = build_design(self._specification, data)
         self._products = cross_products(self._design)
+        self._priors = choose_priors(priors, self._design)
 
     @property
     def specification(self) -> Specification:
@@ -65,6 +82,11 @@ class Model:
     def products(self) -> CrossProducts:
         """The cross-products every fit reads."""
         return self._products
+
+    @property
+    def priors(self) -> Priors:
+        """Prior distributions, as numbers."""
+        return self._priors
 
     @property
     def formula(self) -> str:
@@ -90,7 +112,9 @@ class Model:
     def _reml(self) -> LikelihoodFit:
         return LikelihoodFit(self._design, self._products, maximise(self._products, reml=True))
 
-    def reml(self, *, optimizer: Optimizer | None = None, start: Floats | None = None) -> LikelihoodFit:
+    def reml(
+        self, *, optimizer: Optimizer | None = None, start: Floats | None = None, **unknown: Any
+    ) -> LikelihoodFit:
         """Fit by restricted maximum likelihood.
 
         Parameters
@@ -109,10 +133,91 @@ class Model:
         ConvergenceError
             No point that passes the optimality certificate was found.
         """
+        refuse_unknown("reml", unknown, ("optimizer", "start"))
         if optimizer is None and start is None:
             return self._reml
         return LikelihoodFit(self._design, self._products, maximise(self._products, True, start, optimizer))
 
-    def ml(self, *, optimizer: Optimizer | None = None, start: Floats | None = None) -> LikelihoodFit:
+    def ml(self, *, optimizer: Optimizer | None = None, start: Floats | None = None, **unknown: Any) -> LikelihoodFit:
         """Fit by maximum likelihood; parameters as :meth:`reml`."""
+        refuse_unknown("ml", unknown, ("optimizer", "start"))
         return LikelihoodFit(self._design, self._products, maximise(self._products, False, start, optimizer))
+
+    def graph(self, *, marginal: bool = True) -> pymc.Model:
+        """The model as a PyMC graph.
+
+        Parameters
+        ----------
+        marginal : bool
+            With fixed and group effects integrated out exactly (default; what :meth:`sample` uses), or the textbook
+            graph with both as free variables. Their posteriors are the same.
+
+        Returns
+        -------
+        pymc.Model
+        """
+        if not marginal:
+            return explicit_graph(self._design, self._products, self._priors)
+        geometry = choose_geometry(self._products, self._reml.solution)
+        return marginal_graph(self._design, self._products, self._priors, geometry)
+
+    def sample(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 300,
+        chains: int = 4,
+        cores: int | None = None,
+        seed: int | None = None,
+        sampler: str = "nutpie",
+        target_accept: float | None = None,
+        group_effects: bool | str | None = None,
+        progress: bool = True,
+        **unknown: Any,
+    ) -> BayesFit:
+        """Draw from the posterior with NUTS.
+
+        Sigma, sds and correlations are sampled; fixed and group effects are then drawn from their exact conditionals.
+
+        Parameters
+        ----------
+        draws, tune, chains : int
+            Kept and warm-up draws of each chain, and chains.
+        cores : int, optional
+            Chains run at a time; by default as many as there are processors.
+        seed : int, optional
+            The same seed gives the same draws.
+        sampler : {"nutpie", "pymc"}
+        target_accept : float, optional
+            Raise to 0.95 against divergences.
+        group_effects : {True, False, "summary"}, optional
+            Keep the draws of the group effects, or only their means and sds; by default kept up to 200 MB.
+        progress : bool
+            Show progress.
+
+        Returns
+        -------
+        BayesFit
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff"))
+        >>> post = model.sample(seed=1, progress=False)  # doctest: +SKIP
+        """
+        names = ("draws", "tune", "chains", "cores", "seed", "sampler", "target_accept", "group_effects", "progress")
+        refuse_unknown("sample", unknown, names)
+        settings = Settings(draws, tune, chains, cores, seed, sampler, target_accept, progress)
+        found = draw_posterior(
+            self._design, self._products, self._priors, self._reml.solution, settings, group_effects
+        )
+        attributes = {"formula": self.formula, "sampler": sampler, "priors": self._priors.preset}
+        idata = build_idata(
+            self._design, found.variables, found.raw, found.variances, found.effects, attributes
+        )
+        return BayesFit(self._design, self._products, self._priors, idata, found.effects)
+
+    def __repr__(self) -> str:
+        groups = ", ".join(f"{count} groups of {name}" for name, count in self.groups.items())
+        lines = [f"Model: {self.formula}", f"  {self.n} rows{', ' if groups else ''}{groups}", "Priors"]
+        return "\n".join([*lines, describe_priors(self._design, self._priors)])

@@ -1,5 +1,6 @@
 """Wrong input: each mistake has its own error, in three parts, at the door (design.md, section 6)."""
 
+import contextlib
 import pickle
 import warnings
 from collections.abc import Callable
@@ -303,7 +304,7 @@ MISTAKES: dict[str, Mistake] = {
     "unbalanced brackets": (FormulaError, fit("math ~ ses + (1 | school", pupils), ["'('"], ["bracket"], [")"]),
     "an import": (
         FormulaError,
-        fit("math ~ __import__('os').system('true') + (1 | school)", pupils),
+        fit("math ~ __import__('os') + (1 | school)", pupils),
         ["__import__"],
         ["listed"],
         ["before fitting"],
@@ -427,17 +428,27 @@ def test_mistake(mistake: str) -> None:
     assert str(error) == f"{error.found} {error.expected} {error.remedy}"
 
 
+# Mistakes that are one and the same to bayesmix.
+SAME = [
+    {"an empty frame", "a frame without columns"},
+    {"infinite predictor", "infinite slope of a group", "infinite offset"},
+    {"group effects without groups", "shares without groups"},
+    {"one group", "one group after missing rows"},
+    {"arithmetic on a category", "transform of a category"},
+]
+
+
 def test_each_mistake_has_its_own_message() -> None:
-    """No two kinds of mistake are told in the same words, but for unknown columns and what is no frame."""
-    said: dict[str, str] = {}
+    said: dict[str, set[str]] = {}
     for name, (_, act, *_) in MISTAKES.items():
-        try:
-            act()
-        except BayesmixError as error:
-            other = said.setdefault(str(error), name)
-            assert other == name or {other, name} <= {"an empty frame", "a frame without columns", "group effects without groups", "shares without groups"}  # fmt: skip # noqa: E501
-        except Exception:  # told of by test_mistake
-            continue
+        with contextlib.suppress(Exception):  # test_mistake tells of those that are no BayesmixError
+            try:
+                act()
+            except BayesmixError as error:
+                said.setdefault(str(error), set()).add(name)
+    assert len(said) > 40
+    for names in said.values():
+        assert len(names) == 1 or names in SAME
 
 
 @pytest.mark.parametrize(

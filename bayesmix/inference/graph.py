@@ -26,7 +26,7 @@ from bayesmix.inference.naming import (
 )
 from bayesmix.inference.priors import LKJ, Flat, HalfStudentT, LevelPriors, Normal, Priors, beta_prior_vector
 from bayesmix.likelihood.coordinates import user_coordinates
-from bayesmix.likelihood.operator import marginal_likelihood
+from bayesmix.likelihood.operation import marginal_likelihood
 
 Floats = NDArray[np.float64]
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit as _njit
+from numpy.typing import NDArray
 
-# Without Python's zero-division checks: a third less to compile, and a division by zero shows as inf or nan.
-njit = _njit(error_model="numpy")
+from bayesmix.likelihood.sources import njit
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @njit
 def cholesky(A, n):
     """Overwrite the lower triangle of A[:n, :n] with its Cholesky factor; return log|A| (nan if not positive)."""
-    total = 0.0
+    product = 1.0
     for i in range(n):
         for j in range(i + 1):
             s = A[i, j]
@@ -22,10 +24,10 @@ def cholesky(A, n):
                 if not s > 0.0:
                     return np.nan
                 A[i, i] = np.sqrt(s)
-                total += 2.0 * np.log(A[i, i])
+                product *= A[i, i]
             else:
                 A[i, j] = s / A[j, j]
-    return total
+    return 2.0 * np.log(product)
 
 
 @njit
@@ -89,17 +91,24 @@ def times(A, x):
 
 
 @njit
-def posterior_factor(S, z, L, C, Y, H):
-    """Factor M = I + L'S[z,z]L = C C', write Y = C^-1 L' and H = L M^-1 L' = Y'Y; return log|M|."""
+def posterior_factor(S, g, z, L, C, Y, H, h):
+    """Factor M = I + L'S_g[z,z]L = C C', write Y = C^-1 L' and H_h = L M^-1 L' = Y'Y; return log|M|.
+
+    S, H and the like hold one matrix per group and come with the number of the group: views would be counted
+    references, which cost more than the arithmetic.
+    """
     m, q = L.shape
+    for b in range(q):
+        for i in range(m):
+            s = 0.0
+            for j in range(m):
+                s += S[g, z[i], z[j]] * L[j, b]
+            Y[b, i] = s
     for a in range(q):
         for b in range(a + 1):
             s = 0.0
             for i in range(m):
-                t = 0.0
-                for j in range(m):
-                    t += S[z[i], z[j]] * L[j, b]
-                s += L[i, a] * t
+                s += L[i, a] * Y[b, i]
             C[a, b] = s
         C[a, a] += 1.0
     logdet = cholesky(C, q)
@@ -114,28 +123,28 @@ def posterior_factor(S, z, L, C, Y, H):
             s = 0.0
             for a in range(q):
                 s += Y[a, i] * Y[a, j]
-            H[i, j] = s
-            H[j, i] = s
+            H[h, i, j] = s
+            H[h, j, i] = s
     return logdet
 
 
 @njit
-def rows_after(S, z, omega, A, E):
-    """Write E = (I + S[z,z] Omega)^-1 S[z,:], the rows z of S after elimination, without subtracting.
+def rows_after(S, g, z, omega, A, E, h):
+    """Write E_h = (I + S_g[z,z] Omega)^-1 S_g[z,:], the rows z of S_g after elimination, without subtracting.
 
     At variance ratios of 1e8 the subtraction S - S H S loses eight digits of these rows, the solve loses none.
     """
     m = z.shape[0]
-    K = S.shape[0]
+    K = S.shape[1]
     for i in range(m):
         for j in range(m):
             s = 0.0
             for k in range(m):
-                s += S[z[i], z[k]] * omega[k, j]
+                s += S[g, z[i], z[k]] * omega[k, j]
             A[i, j] = s
         A[i, i] += 1.0
         for c in range(K):
-            E[i, c] = S[z[i], c]
+            E[h, i, c] = S[g, z[i], c]
     for k in range(m):
         pivot = k
         for i in range(k + 1, m):
@@ -145,45 +154,49 @@ def rows_after(S, z, omega, A, E):
             for c in range(m):
                 A[k, c], A[pivot, c] = A[pivot, c], A[k, c]
             for c in range(K):
-                E[k, c], E[pivot, c] = E[pivot, c], E[k, c]
+                E[h, k, c], E[h, pivot, c] = E[h, pivot, c], E[h, k, c]
+        inverse = 1.0 / A[k, k]
         for i in range(k + 1, m):
-            f = A[i, k] / A[k, k]
+            f = A[i, k] * inverse
             if f != 0.0:
                 for c in range(k + 1, m):
                     A[i, c] -= f * A[k, c]
                 for c in range(K):
-                    E[i, c] -= f * E[k, c]
+                    E[h, i, c] -= f * E[h, k, c]
     for k in range(m - 1, -1, -1):
+        inverse = 1.0 / A[k, k]
         for c in range(K):
-            s = E[k, c]
+            s = E[h, k, c]
             for j in range(k + 1, m):
-                s -= A[k, j] * E[j, c]
-            E[k, c] = s / A[k, k]
+                s -= A[k, j] * E[h, j, c]
+            E[h, k, c] = s * inverse
 
 
 @njit
-def add_after(S, z, in_z, H, E, F, out):
-    """Add S' = S - S[:,z] H S[z,:] to out, rows and columns z taken from E; write F = H S[z,:]."""
+def add_after(S, g, z, in_z, H, E, h, F, out, o):
+    """Add S' = S - S[:,z] H S[z,:] of group g to out_o, rows and columns z taken from E; write F = H S[z,:]."""
     m = z.shape[0]
-    K = S.shape[0]
+    K = S.shape[1]
     for a in range(m):
         for c in range(K):
             s = 0.0
             for b in range(m):
-                s += H[a, b] * S[z[b], c]
+                s += H[h, a, b] * S[g, z[b], c]
             F[a, c] = s
     for r in range(K):
+        i = in_z[r]
         for c in range(r + 1):
-            if in_z[r] >= 0 and in_z[c] >= 0:
-                s = 0.5 * (E[in_z[r], c] + E[in_z[c], r])
-            elif in_z[r] >= 0:
-                s = E[in_z[r], c]
-            elif in_z[c] >= 0:
-                s = E[in_z[c], r]
+            j = in_z[c]
+            if i >= 0 and j >= 0:
+                s = 0.5 * (E[h, i, c] + E[h, j, r])
+            elif i >= 0:
+                s = E[h, i, c]
+            elif j >= 0:
+                s = E[h, j, r]
             else:
-                s = S[r, c]
+                s = S[g, r, c]
                 for a in range(m):
-                    s -= S[r, z[a]] * F[a, c]
-            out[r, c] += s
+                    s -= S[g, r, z[a]] * F[a, c]
+            out[o, r, c] += s
             if r != c:
-                out[c, r] += s
+                out[o, c, r] += s

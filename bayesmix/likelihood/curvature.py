@@ -7,9 +7,14 @@ visited depth first and only the open group of each level is held: memory does n
 from __future__ import annotations
 
 import numpy as np
-from bayesmix.likelihood.blocks import add_after, add_into, clear, njit, posterior_factor, rows_after
+from numpy.typing import NDArray
+from bayesmix.likelihood.blocks import add_after, add_into, clear, posterior_factor, rows_after
 from bayesmix.likelihood.layout import LEVELS
 from bayesmix.likelihood.passes import level_columns, level_root, level_sizes, outer, positions, widest
+from bayesmix.likelihood.sources import njit
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @njit
@@ -192,27 +197,28 @@ def walk_second_order(layout, parent, leaf, roots, level_of, mats, zero, one, tw
             _, m, q, _ = level_sizes(layout, level)
             z = level_columns(layout, level)
             L = level_root(layout, roots, level)
-            H = np.empty((m, m))
-            E = np.empty((m, K))
+            H = np.empty((1, m, m))
+            E = np.empty((1, m, K))
             n_low, count = 0, 0
             for i in range(n_entries):
                 if level_of[i] < level:
                     n_low += 1
                 elif level_of[i] == level:
                     count += 1
-            S = leaf[g] if level == 0 else zero[level]
-            logdet += posterior_factor(S, z, L, C, Y, H)
-            rows_after(S, z, outer(L), A, E)
-            add_after(S, z, positions(z, K), H, E, F, zero[level + 1])
+            S = leaf if level == 0 else zero
+            at = g if level == 0 else level
+            logdet += posterior_factor(S, at, z, L, C, Y, H, 0)
+            rows_after(S, at, z, outer(L), A, E, 0)
+            add_after(S, at, z, positions(z, K), H, E, 0, F, zero, level + 1)
             if n_low > 0:
                 for i in range(n_low):
                     clear(moved[i])
-                lower_pairs(one[level], two[level], n_low, z, H, F, rows, work, two[level + 1], ld1, ld2, moved)
+                lower_pairs(one[level], two[level], n_low, z, H[0], F, rows, work, two[level + 1], ld1, ld2, moved)
                 for i in range(n_low):
                     add_into(one[level + 1, i], moved[i])
-            own_pairs(E, z, mats, n_low, count, own, one[level + 1], two[level + 1], ld1, ld2)
+            own_pairs(E[0], z, mats, n_low, count, own, one[level + 1], two[level + 1], ld1, ld2)
             if n_low > 0:
-                mixed_pairs(moved, E, z, mats, own, n_low, n_low, count, two[level + 1], ld2)
+                mixed_pairs(moved, E[0], z, mats, own, n_low, n_low, count, two[level + 1], ld2)
             if level > 0:
                 clear(zero[level])
                 for i in range(n_low):

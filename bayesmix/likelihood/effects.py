@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from bayesmix.likelihood.blocks import add_into, njit, posterior_factor, solve_upper
+from numpy.typing import NDArray
+from bayesmix.likelihood.blocks import add_into, posterior_factor, solve_upper
 from bayesmix.likelihood.layout import LEVELS
 from bayesmix.likelihood.passes import level_columns, level_root, level_sizes, widest
+from bayesmix.likelihood.sources import njit
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @njit
@@ -20,11 +25,11 @@ def level_factor(layout, factors, level):
 
 
 @njit
-def effect_map(S, z, L, Lambda, C, Y, H, P):
-    """P = Lambda M^-1 L', the map from S[z,:]v to the mean of u; leaves C = chol(M), Y = C^-1 L' and H."""
+def effect_map(S, g, z, L, Lambda, C, Y, H, P):
+    """P = Lambda M^-1 L', the map from S[z,:]v to the mean of u; leaves C = chol(M), Y = C^-1 L' and H_0."""
     q = Lambda.shape[0]
     m = z.shape[0]
-    posterior_factor(S, z, L, C, Y, H)
+    posterior_factor(S, g, z, L, C, Y, H, 0)
     column = np.empty(q)
     for i in range(m):
         for a in range(q):
@@ -49,7 +54,7 @@ def draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out
     span, effects = widest(layout)
     C = np.empty((effects, effects))
     Y = np.empty((effects, span))
-    H = np.empty((span, span))
+    H = np.empty((1, span, span))
     P = np.empty((effects, span))
     noise = np.empty(effects)
     carried = np.empty((upper.shape[0], K))
@@ -61,11 +66,12 @@ def draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out
         z = level_columns(layout, level)
         L = level_root(layout, roots, level)
         Lambda = level_factor(layout, factors, level)
+        S = leaf if level == 0 else upper
         start = stop - J * q
         for g in range(J):
-            S = leaf[g] if level == 0 else upper[first + g - leaves]
+            at = g if level == 0 else first + g - leaves
             v = carried[parent[first + g] - leaves]
-            effect_map(S, z, L, Lambda, C, Y, H, P)
+            effect_map(S, at, z, L, Lambda, C, Y, H, P)
             u = out[start + g * q : start + (g + 1) * q]
             for a in range(q):
                 noise[a] = u[a]
@@ -74,7 +80,7 @@ def draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out
             for i in range(m):
                 s = 0.0
                 for c in range(K):
-                    s += S[z[i], c] * v[c]
+                    s += S[at, z[i], c] * v[c]
                 for a in range(q):
                     u[a] += P[a, i] * s
             if level > 0:
@@ -86,8 +92,8 @@ def draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out
                     for j in range(m):
                         t = 0.0
                         for c in range(K):
-                            t += S[z[j], c] * v[c]
-                        s += H[i, j] * t
+                            t += S[at, z[j], c] * v[c]
+                        s += H[0, i, j] * t
                     for a in range(q):
                         s += sigma * L[i, a] * noise[a]
                     below[z[i]] -= s
@@ -111,7 +117,7 @@ def effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_ro
     span, effects = widest(layout)
     C = np.empty((effects, effects))
     Y = np.empty((effects, span))
-    H = np.empty((span, span))
+    H = np.empty((1, span, span))
     P = np.empty((effects, span))
     T = np.empty((K, K))
     F = np.empty((effects, K))
@@ -125,12 +131,13 @@ def effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_ro
         z = level_columns(layout, level)
         L = level_root(layout, roots, level)
         Lambda = level_factor(layout, factors, level)
+        S = leaf if level == 0 else upper
         start, start_fixed = stop - J * q * q, stop_fixed - J * p * q
         for g in range(J):
-            S = leaf[g] if level == 0 else upper[first + g - leaves]
+            at = g if level == 0 else first + g - leaves
             above = parent[first + g] - leaves
-            effect_map(S, z, L, Lambda, C, Y, H, P)
-            rows_times(P, S, z, q, F)
+            effect_map(S, at, z, L, Lambda, C, Y, H, P)
+            rows_times(P, S, at, z, q, F)
             variance = variances[start + g * q * q : start + (g + 1) * q * q].reshape(q, q)
             sandwich(F, D_all[above], q, variance)
             add_inverse_variance(C, Lambda, q, variance)
@@ -150,12 +157,12 @@ def effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_ro
                     for c in range(K):
                         s = 0.0
                         for j in range(m):
-                            s += H[i, j] * S[z[j], c]
+                            s += H[0, i, j] * S[at, z[j], c]
                         T[z[i], c] -= s
                 sandwich(T, D_all[above], K, D_all[here])
                 for i in range(m):
                     for j in range(m):
-                        D_all[here, z[i], z[j]] += H[i, j]
+                        D_all[here, z[i], z[j]] += H[0, i, j]
                 for r in range(p):
                     for c in range(K):
                         s = 0.0
@@ -166,13 +173,13 @@ def effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_ro
 
 
 @njit
-def rows_times(P, S, z, q, F):
+def rows_times(P, S, at, z, q, F):
     """F = P S[z,:]."""
     for a in range(q):
-        for c in range(S.shape[0]):
+        for c in range(S.shape[1]):
             s = 0.0
             for i in range(z.shape[0]):
-                s += P[a, i] * S[z[i], c]
+                s += P[a, i] * S[at, z[i], c]
             F[a, c] = s
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from bayesmix.likelihood.blocks import cholesky, clear, inverse_from_cholesky, njit, solve_upper, times
+from bayesmix.likelihood.blocks import cholesky, clear, inverse_from_cholesky, solve_upper, times
 from bayesmix.likelihood.curvature import walk_second_order
 from bayesmix.likelihood.effects import draw_effects, effect_covariances
 from bayesmix.likelihood.layout import (
@@ -39,7 +39,7 @@ from bayesmix.likelihood.passes import (
     theta_gradient,
     widest,
 )
-from bayesmix.likelihood.sources import SOURCE_HASH, cached
+from bayesmix.likelihood.sources import SOURCE_HASH, cached, njit
 
 FLAT, NORMAL, EXPLICIT = 0.0, 1.0, 2.0
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from bayesmix.likelihood.blocks import (
     add_after,
     add_into,
     cholesky,
     inverse_from_cholesky,
-    njit,
     posterior_factor,
     rows_after,
     times,
@@ -34,6 +34,10 @@ from bayesmix.likelihood.layout import (
     SPAN,
     WIDTH,
 )
+from bayesmix.likelihood.sources import njit
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @njit
@@ -121,12 +125,13 @@ def ascend(layout, parent, leaf, roots, upper, H, E, keep):
         in_z = positions(z, K)
         L = level_root(layout, roots, level)
         omega = outer(L)
+        S = leaf if level == 0 else upper
+        shift = 0 if level == 0 else leaves
         for g in range(first, first + J):
-            S = leaf[g] if level == 0 else upper[g - leaves]
             slot = g if keep else 0
-            logdet += posterior_factor(S, z, L, C, Y, H[slot])
-            rows_after(S, z, omega, A, E[slot])
-            add_after(S, z, in_z, H[slot], E[slot], F, upper[parent[g] - leaves])
+            logdet += posterior_factor(S, g - shift, z, L, C, Y, H, slot)
+            rows_after(S, g - shift, z, omega, A, E, slot)
+            add_after(S, g - shift, z, in_z, H, E, slot, F, upper, parent[g] - leaves)
     return logdet
 
 
@@ -143,22 +148,23 @@ def descend(layout, parent, leaf, upper, H, E, adjoint, d_omega):
         J, m, _, first = level_sizes(layout, level)
         z = level_columns(layout, level)
         for g in range(first, first + J):
-            G = adjoint[parent[g] - leaves]
-            Eg = E[g]
+            above = parent[g] - leaves
             for a in range(m):
                 for c in range(K):
                     s = 0.0
                     for k in range(K):
-                        s += Eg[a, k] * G[k, c]
+                        s += E[g, a, k] * adjoint[above, k, c]
                     EG[a, c] = s
             for a in range(m):
-                for b in range(m):
-                    s = 0.5 * (Eg[a, z[b]] + Eg[b, z[a]])
+                for b in range(a + 1):
+                    s = 0.5 * (E[g, a, z[b]] + E[g, b, z[a]])
                     for c in range(K):
-                        s -= EG[a, c] * Eg[b, c]
+                        s -= EG[a, c] * E[g, b, c]
                     d_omega[level, a, b] += s
+                    if a != b:
+                        d_omega[level, b, a] += s
             if level > 0:
-                pass_adjoint(upper[g - leaves], z, H[g], G, F, FG, adjoint[g - leaves])
+                pass_adjoint(upper[g - leaves], z, H[g], adjoint[above], F, FG, adjoint[g - leaves])
 
 
 @njit

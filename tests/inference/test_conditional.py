@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 import bayesmix as bx
 from bayesmix.inference.conditional import conditional_effects
 from tests import dense
+from tests.frames import dense_problem, random_frame
 
 FORMULAS = [
     "y ~ x + (1 | top)",
@@ -23,33 +24,6 @@ FORMULAS = [
     "y ~ x * f + (0 + z | top) + (x | top:inner)",
     "y ~ x + offset(z) + (f | top)",
 ]
-
-
-def random_frame(rng: np.random.Generator, n: int = 120) -> pd.DataFrame:
-    """Two nested groupings; predictors whose means are far from 0, so that coordinates matter."""
-    top = rng.integers(8, size=n)
-    inner = rng.integers(3, size=n)
-    x, z = 20 + 3 * rng.normal(size=n), rng.normal(size=n) - 2
-    f = rng.choice(["a", "b", "c"], size=n)
-    at_top, at_inner = rng.normal(size=(8, 2)), rng.normal(size=(8, 3))
-    y = (
-        40
-        + 0.7 * x
-        + 6 * at_top[top, 0]
-        + 0.8 * at_top[top, 1] * (x - 20)
-        + 3 * at_inner[top, inner]
-        + rng.normal(size=n)
-    )
-    return pd.DataFrame({"y": y, "x": x, "z": z, "f": f, "top": top, "inner": inner})
-
-
-def dense_problem(fit: bx.LikelihoodFit) -> tuple[dense.Dense, list[np.ndarray]]:
-    """Labels in the order of the tables; covariances of the estimates."""
-    design = fit.design
-    columns = tuple(design.values[:, level.places] for level in design.levels)
-    codes = tuple(level.grouping.codes for level in design.levels)
-    problem = dense.Dense(design.fixed_values, design.response - design.offset, columns, codes)
-    return problem, [sigma.to_numpy() for sigma in fit.covariances().values()]
 
 
 @pytest.fixture(params=FORMULAS)

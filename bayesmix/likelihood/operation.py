@@ -52,7 +52,7 @@ class MarginalLikelihood(Op):  # type: ignore[misc]
         """The data are not differentiated."""
         return [[False] * 4, [False] * 4, [True] * 4, [True] * 4, [True] * 4]
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
+    def infer_shape(self, node: Apply, shapes: list[Any]) -> list[Any]:
         """Gradients have the shape of what they are taken in."""
         return [(), shapes[2], (), shapes[4]]
 

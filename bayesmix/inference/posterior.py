@@ -1,0 +1,93 @@
+"""The posterior of a model from its cross-products: geometry from REML, NUTS, then exact draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from bayesmix.design import CrossProducts, Design
+from bayesmix.errors import ArgumentError
+from bayesmix.inference.draws import EffectDraws, VarianceDraws, effect_draws, variance_draws
+from bayesmix.inference.geometry import FreeVariable, choose_geometry, free_variables, starting_values
+from bayesmix.inference.graph import marginal_graph
+from bayesmix.inference.ml import MlSolution
+from bayesmix.inference.priors import Priors, require_proper
+from bayesmix.inference.sampling import RawDraws, Settings, sample_graph
+
+# Draws of group effects beyond this are kept only on request.
+KEPT_BYTES = 200_000_000
+
+
+@dataclass(frozen=True)
+class PosteriorDraws:
+    """All draws of one posterior.
+
+    Parameters
+    ----------
+    variables : tuple of FreeVariable
+        What was sampled.
+    raw : RawDraws
+        Their draws.
+    variances : VarianceDraws
+        Covariance factors and sigma.
+    effects : EffectDraws
+        Fixed and group effects, drawn exactly.
+    """
+
+    variables: tuple[FreeVariable, ...]
+    raw: RawDraws
+    variances: VarianceDraws
+    effects: EffectDraws
+
+
+def draw_posterior(
+    design: Design,
+    products: CrossProducts,
+    priors: Priors,
+    solution: MlSolution,
+    settings: Settings,
+    group_effects: bool | str | None,
+) -> PosteriorDraws:
+    """Sample the marginal graph and complete the draws.
+
+    Parameters
+    ----------
+    group_effects : bool, "summary" or None
+        Keep the draws of the group effects, only their means and sds (``"summary"``, False), or decide by size.
+    """
+    keep = _keep_effects(group_effects, products, settings)
+    require_proper(priors, design)
+    geometry = choose_geometry(products, solution)
+    variables = free_variables(design, geometry)
+    kinds = tuple(type(prior).__name__ for prior in (priors.sigma, *(s for v in priors.levels for s in v.sds)))
+    correlations = tuple(str(level.correlation) for level in priors.levels)
+    degrees = tuple(getattr(s, "df", 0.0) for s in (priors.sigma, *(s for v in priors.levels for s in v.sds)))
+    shape = (tuple(level.blocks for level in products.levels), geometry, kinds, degrees, correlations)
+    build = partial(marginal_graph, design, products, priors, geometry)
+    raw = sample_graph(build, shape, variables, starting_values(design, products, solution), settings)
+    flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in raw.values.items()}
+    variances = variance_draws(design, variables, flat)
+    # A stream of its own: the sampler has used the seed itself.
+    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(1,)))
+    return PosteriorDraws(variables, raw, variances, effect_draws(products, design, priors, variances, rng, keep))
+
+
+def _keep_effects(group_effects: bool | str | None, products: CrossProducts, settings: Settings) -> bool:
+    """Whether draws of group effects are kept."""
+    if group_effects not in (True, False, None, "summary"):
+        raise ArgumentError(
+            f"group_effects={group_effects!r}.", "Expected True, False, 'summary' or None.", "Leave it out to decide by size."
+        )
+    if group_effects is None:
+        count = sum(level.n_groups * level.basis.shape[1] for level in products.levels)
+        size = 8 * count * settings.draws * settings.chains
+        if size > KEPT_BYTES:
+            print(
+                f"The draws of {count} group effects would take {size / 1e6:.0f} MB; only their means and sds are kept "
+                "(group_effects=True keeps all).",
+                flush=True,
+            )
+        return size <= KEPT_BYTES
+    return group_effects is True

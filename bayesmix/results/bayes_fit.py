@@ -1,0 +1,289 @@
+"""What a posterior says, with names on the numbers; reads like a likelihood fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesmix.design import CrossProducts, Design
+from bayesmix.errors import ArgumentError
+from bayesmix.inference.draws import EffectDraws
+from bayesmix.inference.naming import effect_name, variable_name
+from bayesmix.inference.priors import Priors
+from bayesmix.results.components import ICC_NOTE, component_index, component_values, has_slopes, level_variances
+from bayesmix.results.naming import group_frame, group_order, pick_level
+from bayesmix.results.posterior import covariance_draws, draws_of
+from bayesmix.results.prior_words import describe_priors
+from bayesmix.tables import Header, format_summary, format_table
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class BayesFit:
+    """A posterior; every table is a pandas DataFrame.
+
+    Parameters
+    ----------
+    design : Design
+        Names and data.
+    products : CrossProducts
+        What was fitted.
+    priors : Priors
+        The numbers used.
+    idata : DataTree
+        All draws, as ArviZ reads them.
+    effects : EffectDraws
+        Means and sds of the group effects, also where their draws were not kept.
+    """
+
+    design: Design
+    products: CrossProducts
+    priors: Priors
+    idata: xr.DataTree
+    effects: EffectDraws
+
+    @property
+    def n_draws(self) -> int:
+        """Draws over all chains."""
+        sizes = self.idata["posterior"].sizes
+        return int(sizes["chain"] * sizes["draw"])
+
+    @property
+    def divergences(self) -> int:
+        """Divergent transitions after warm-up."""
+        return int(self.idata["sample_stats"]["diverging"].sum())
+
+    @cached_property
+    def _covariances(self) -> tuple[Floats, ...]:
+        return tuple(covariance_draws(self.idata, level) for level in self.design.levels)
+
+    @cached_property
+    def _beta(self) -> Floats:
+        return draws_of(self.idata, [variable_name(name) for name in self.design.fixed_names])
+
+    def fixed_effects(self, *, prob: float = 0.95) -> pd.DataFrame:
+        """Posterior of the fixed effects.
+
+        Parameters
+        ----------
+        prob : float
+            Coverage of the equal-tailed intervals.
+
+        Returns
+        -------
+        DataFrame
+            Index term; mean, sd, ci_low, ci_high, ess_bulk, ess_tail, r_hat.
+        """
+        return summarise(self._beta, pd.Index(self.design.fixed_names, name="term"), prob)
+
+    def variance_components(self, *, prob: float = 0.95) -> pd.DataFrame:
+        """Posterior of variances, covariances and correlations of every level, and of the residual variance.
+
+        Returns
+        -------
+        DataFrame
+            Index (level, parameter); mean, sd, ci_low, ci_high, ess_bulk, ess_tail, r_hat.
+        """
+        residual = self.idata["posterior"]["sigma"].to_numpy() ** 2
+        values = component_values(self.design.levels, self._covariances, residual)
+        return summarise(values, component_index(self.design.levels), prob)
+
+    def icc(self, *, prob: float = 0.95) -> pd.DataFrame:
+        """Posterior of the share of the variance that lies between the groups of each level.
+
+        With varying slopes the variance of a level is its average over the rows; the frame says so in
+        ``attrs["note"]``.
+
+        Returns
+        -------
+        DataFrame
+            Index level; mean, ci_low, ci_high.
+        """
+        self._need_levels()
+        variances = level_variances(self.products, self._covariances)
+        total = variances.sum(axis=-1) + self.idata["posterior"]["sigma"].to_numpy() ** 2
+        index = pd.Index([level.name for level in self.design.levels], name="level")
+        frame = summarise(variances / total[..., None], index, prob)[["mean", "ci_low", "ci_high"]]
+        if has_slopes(self.design.levels):
+            frame.attrs["note"] = ICC_NOTE
+        return frame
+
+    def group_effects(self, level: str | None = None, *, prob: float = 0.95) -> pd.DataFrame:
+        """Posterior of the effects of every group.
+
+        Where only their summary was kept, the interval is the normal one; the frame says so in ``attrs["note"]``.
+
+        Parameters
+        ----------
+        level : str, optional
+            Which level; may be left out where there is one. With several, all of them are returned under one more
+            index level.
+        prob : float
+            Coverage of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            Index (group, effect); mean, sd, ci_low, ci_high.
+        """
+        self._need_levels()
+        if level is None and len(self.design.levels) > 1:
+            return pd.concat(
+                {v.name: self.group_effects(v.name, prob=prob) for v in self.design.levels}, names=["level"]
+            )
+        number = pick_level(self.design, level)
+        names = self.design.levels[number].effect_names
+        if self.effects.effects is not None:
+            return group_frame(self.design, number, names, _group_summary(self._effect_draws(number), prob))
+        from_summary = self._from_summary(number, prob)
+        frame = group_frame(self.design, number, names, from_summary)
+        frame.attrs["note"] = "Draws of the group effects were not kept; intervals are mean plus or minus normal quantiles."
+        return frame
+
+    def coefficients(self, level: str | None = None, *, prob: float = 0.95) -> pd.DataFrame:
+        """Posterior of fixed effect plus group effect, for every group and every effect of a level.
+
+        Returns
+        -------
+        DataFrame
+            Index (group, effect); mean, sd, ci_low, ci_high.
+
+        Raises
+        ------
+        ArgumentError
+            The draws of the group effects were not kept.
+        """
+        self._need_levels()
+        number = pick_level(self.design, level)
+        if self.effects.effects is None:
+            raise ArgumentError(
+                "The draws of the group effects were not kept.",
+                "Expected them for sums of fixed and group effects.",
+                "Sample with group_effects=True.",
+            )
+        draws = self._effect_draws(number).copy()
+        places = list(self.design.fixed)
+        beta = self._beta.reshape(-1, self._beta.shape[-1])
+        for a, place in enumerate(self.design.levels[number].places):
+            if place in places:
+                draws[:, :, a] += beta[:, places.index(place), None]
+        return group_frame(
+            self.design, number, self.design.levels[number].effect_names, _group_summary(draws, prob)
+        )
+
+    def _effect_draws(self, number: int) -> Floats:
+        """Draws of the effects of a level in label order, (D, J, q)."""
+        level = self.design.levels[number]
+        posterior = self.idata["posterior"].to_dataset()
+        parts = [posterior[effect_name(name, level.name)].to_numpy() for name in level.effect_names]
+        stacked = np.stack(parts, axis=-1)
+        return stacked.reshape(-1, *stacked.shape[2:])
+
+    def _from_summary(self, number: int, prob: float) -> dict[str, Floats]:
+        """Columns from means and sds alone."""
+        from scipy.special import ndtri
+
+        order = group_order(self.design, number)
+        mean, sd = self.effects.means[number][order], self.effects.sds[number][order]
+        half = float(ndtri(0.5 + prob / 2)) * sd
+        return {"mean": mean, "sd": sd, "ci_low": mean - half, "ci_high": mean + half}
+
+    def summary(self) -> str:
+        """The posterior as text."""
+        design = self.design
+        fixed, components = self.fixed_effects(), self.variance_components()
+        both = pd.concat([fixed, components])
+        sizes = " · ".join(f"{level.name} {len(level.grouping.labels)}" for level in design.levels)
+        missing = f" ({design.n_missing} left out: values missing)" if design.n_missing else ""
+        chains = self.idata["posterior"].sizes
+        facts = [
+            ("Formula", design.specification.formula),
+            ("Rows", f"{design.n}{missing}"),
+            *([("Groups", sizes)] if sizes else []),
+            (
+                "Draws",
+                f"{chains['chain']} chains of {chains['draw']}; {self.divergences} divergences; largest R-hat "
+                f"{both['r_hat'].max():.3f}, smallest bulk ESS {both['ess_bulk'].min():.0f}",
+            ),
+        ]
+        shown = {"ess_bulk": 0, "ess_tail": 0, "r_hat": 3}
+        sections = [
+            ("Variance components", format_table(components, shown)),
+            ("Fixed effects", format_table(fixed, shown)),
+            ("Priors", describe_priors(self.design, self.priors)),
+        ]
+        if design.levels:
+            sections.insert(1, ("Intraclass correlation", format_table(self.icc())))
+        return format_summary(Header("Multilevel model, posterior by NUTS", facts), sections, self._notes(both))
+
+    def _notes(self, both: pd.DataFrame) -> list[str]:
+        """What a reader must know besides the numbers."""
+        notes = [*self.design.notes]
+        if has_slopes(self.design.levels):
+            notes.append(ICC_NOTE)
+        if self.divergences:
+            notes.append(f"{self.divergences} divergent transitions: sample again with target_accept=0.95.")
+        if both["r_hat"].max() > 1.01:
+            notes.append("Some R-hat exceeds 1.01: the chains disagree; sample with more tune and draws.")
+        return notes
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def save(self, path: str | Path) -> Path:
+        """Write all draws and the model's description to one netCDF file.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to; an existing file is replaced.
+
+        Returns
+        -------
+        Path
+        """
+        target = Path(path)
+        if not target.parent.is_dir():
+            raise ArgumentError(
+                f"There is no directory '{target.parent}'.", "Expected a path in an existing directory.", "Create it first."
+            )
+        self.idata.to_netcdf(target)
+        return target
+
+    def _need_levels(self) -> None:
+        """Refuse what makes no sense without groups."""
+        if not self.design.levels:
+            raise ArgumentError("This model has no levels.", "Expected a formula with a bar.", "Add (1 | group).")
+
+
+def summarise(draws: Floats, index: pd.Index[Any], prob: float) -> pd.DataFrame:
+    """Mean, sd, equal-tailed interval, effective sample sizes and R-hat of (chains, draws, k) values."""
+    import arviz_stats
+
+    array = xr.DataArray(draws, dims=("chain", "draw", "row"))
+    flat = draws.reshape(-1, draws.shape[-1])
+    low, high = np.quantile(flat, [0.5 - prob / 2, 0.5 + prob / 2], axis=0)
+    columns = {
+        "mean": flat.mean(axis=0),
+        "sd": flat.std(axis=0, ddof=1),
+        "ci_low": low,
+        "ci_high": high,
+        "ess_bulk": np.asarray(arviz_stats.ess(array, method="bulk")),
+        "ess_tail": np.asarray(arviz_stats.ess(array, method="tail")),
+        "r_hat": np.asarray(arviz_stats.rhat(array)),
+    }
+    return pd.DataFrame(columns, index=index)
+
+
+def _group_summary(draws: Floats, prob: float) -> dict[str, Floats]:
+    """Columns from (D, J, q) draws."""
+    low, high = np.quantile(draws, [0.5 - prob / 2, 0.5 + prob / 2], axis=0)
+    return {"mean": draws.mean(axis=0), "sd": draws.std(axis=0, ddof=1), "ci_low": low, "ci_high": high}

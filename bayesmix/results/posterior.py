@@ -1,0 +1,91 @@
+"""The ArviZ adapter: draws become a DataTree that ArviZ reads unaided, and are read back from it by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesmix.design import Design, Level
+from bayesmix.inference.draws import EffectDraws, VarianceDraws
+from bayesmix.inference.geometry import FreeVariable
+from bayesmix.inference.naming import (
+    correlation_name,
+    effect_name,
+    groups_dim,
+    pairs_dim,
+    sd_name,
+    variable_name,
+)
+from bayesmix.inference.sampling import RawDraws
+from bayesmix.results.components import correlation
+from bayesmix.results.naming import group_order
+
+Floats = NDArray[np.float64]
+
+
+def build_idata(
+    design: Design,
+    variables: tuple[FreeVariable, ...],
+    raw: RawDraws,
+    variances: VarianceDraws,
+    effects: EffectDraws,
+    attributes: dict[str, Any],
+) -> xr.DataTree:
+    """Posterior (what is reported), unconstrained_posterior (what was sampled), sample_stats and observed_data."""
+    shape = raw.values["sigma"].shape
+    posterior: dict[str, Any] = {}
+    coords: dict[str, Any] = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
+    for j, name in enumerate(design.fixed_names):
+        posterior[variable_name(name)] = (("chain", "draw"), effects.beta[:, j].reshape(shape))
+    posterior["sigma"] = (("chain", "draw"), raw.values["sigma"])
+    for level, sigma in zip(design.levels, variances.covariances, strict=True):
+        for a, name in enumerate(level.effect_names):
+            posterior[sd_name(name, level.name)] = (("chain", "draw"), np.sqrt(sigma[:, a, a]).reshape(shape))
+        if level.pairs:
+            values = np.stack([correlation(sigma, i, j) for i, j in level.pairs], axis=-1).reshape(*shape, -1)
+            posterior[correlation_name(level.name)] = (("chain", "draw", pairs_dim(level.name)), values)
+            coords[pairs_dim(level.name)] = [f"{level.effect_names[i]},{level.effect_names[j]}" for i, j in level.pairs]
+    for number, level in enumerate(design.levels):
+        if effects.effects is None:
+            break
+        order = group_order(design, number)
+        dim = groups_dim(level.name)
+        coords[dim] = [str(label) for label in level.grouping.labels]
+        for a, name in enumerate(level.effect_names):
+            draws = effects.effects[number][:, order, a].reshape(*shape, -1)
+            posterior[effect_name(name, level.name)] = (("chain", "draw", dim), draws)
+    internal = {
+        variable.name: (("chain", "draw", f"{variable.name}_dim_0")[: value.ndim], value)
+        for variable in variables
+        for value in (raw.values[variable.name],)
+    }
+    stats = raw.stats.drop_vars([name for name in raw.stats.data_vars if raw.stats[name].dtype == object])
+    return xr.DataTree.from_dict(
+        {
+            "posterior": xr.Dataset(posterior, coords=coords, attrs=attributes),
+            "unconstrained_posterior": xr.Dataset(internal, coords={"chain": coords["chain"], "draw": coords["draw"]}),
+            "sample_stats": stats,
+            "observed_data": xr.Dataset({"y": (("__obs__",), design.response)}),
+        }
+    )
+
+
+def draws_of(idata: xr.DataTree, names: Sequence[str]) -> Floats:
+    """Scalar variables side by side, (chains, draws, len(names))."""
+    posterior = idata["posterior"].to_dataset()
+    return np.stack([posterior[name].to_numpy() for name in names], axis=-1)
+
+
+def covariance_draws(idata: xr.DataTree, level: Level) -> Floats:
+    """Sigma of a level, (chains, draws, q, q), from the reported sds and correlations."""
+    sds = draws_of(idata, [sd_name(name, level.name) for name in level.effect_names])
+    matrix = np.zeros((*sds.shape, sds.shape[-1])) + np.eye(sds.shape[-1])
+    if level.pairs:
+        values = idata["posterior"].to_dataset()[correlation_name(level.name)].to_numpy()
+        for at, (i, j) in enumerate(level.pairs):
+            matrix[..., i, j] = matrix[..., j, i] = values[..., at]
+    return np.asarray(matrix * sds[..., :, None] * sds[..., None, :])

@@ -1,0 +1,22 @@
+"""Priors in words."""
+
+from __future__ import annotations
+
+from bayesmix.design import Design
+from bayesmix.inference.naming import sd_name
+from bayesmix.inference.priors import Priors
+
+
+def describe_priors(design: Design, priors: Priors) -> str:
+    """One line for each parameter, indented."""
+    rows = []
+    for name, beta in zip(design.fixed_names, priors.beta, strict=True):
+        where = " (at the means of the other columns)" if name == "Intercept" and len(priors.beta) > 1 else ""
+        rows.append((name, f"{beta}{where}"))
+    for level, prior in zip(design.levels, priors.levels, strict=True):
+        rows += [(sd_name(name, level.name), str(sd)) for name, sd in zip(level.effect_names, prior.sds, strict=True)]
+        if level.pairs:
+            rows.append((f"{level.name} correlations", str(prior.correlation)))
+    rows.append(("sigma", str(priors.sigma)))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"  {name.ljust(width)}  {text}" for name, text in rows)

@@ -1,0 +1,26 @@
+"""Random data frames with nested groupings, and fits as dense problems in the user's columns."""
+
+import numpy as np
+import pandas as pd
+
+import bayesmix as bx
+from tests.dense import Dense
+
+
+def random_frame(rng: np.random.Generator, n: int = 120, groups: int = 8) -> pd.DataFrame:
+    """Two nested groupings, codes of the inner repeated; predictors of large mean, so that coordinates matter."""
+    top, inner = rng.integers(groups, size=n), rng.integers(3, size=n)
+    x, z = 20 + 3 * rng.normal(size=n), rng.normal(size=n) - 2
+    u, v = rng.normal(size=(groups, 2)) @ np.array([[6.0, 0.3], [0.0, 0.8]]), 3 * rng.normal(size=(groups, 3))
+    y = 40 + 0.7 * x + u[top, 0] + u[top, 1] * (x - 20) + v[top, inner] + rng.normal(size=n)
+    f = rng.choice(["a", "b", "c"], size=n)
+    return pd.DataFrame({"y": y, "x": x, "z": z, "f": f, "top": top, "inner": inner})
+
+
+def dense_problem(fit: bx.LikelihoodFit) -> tuple[Dense, list[np.ndarray]]:
+    """Groups in the order of the tables; covariances of the estimates."""
+    design = fit.design
+    columns = tuple(design.values[:, level.places] for level in design.levels)
+    codes = tuple(level.grouping.codes for level in design.levels)
+    problem = Dense(design.fixed_values, design.response - design.offset, columns, codes)
+    return problem, [sigma.to_numpy() for sigma in fit.covariances().values()]
