@@ -84,9 +84,7 @@ class CrossProducts:
     @cached_property
     def body(self) -> Floats:
         """Parents and sums as one flat vector, the form the likelihood reads."""
-        flat = np.concatenate([self.parent.astype(float), self.sums.ravel()])
-        flat.flags.writeable = False
-        return flat
+        return np.concatenate([self.parent.astype(float), self.sums.ravel()])
 
     @cached_property
     def total(self) -> Floats:

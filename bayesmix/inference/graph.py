@@ -51,7 +51,8 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
     """
     coordinates = user_coordinates(products)
     vector = np.concatenate([coordinates.packed, coordinates.body])
-    with pm.Model(coords=_coords(design)) as model:
+    # The scales are positive by construction; checking them at every step costs graph and compile time.
+    with pm.Model(coords=_coords(design), check_bounds=False) as model:
         cross_products = pm.Data("cross_products", vector)
         beta_prior = pm.Data("beta_prior", beta_prior_vector(priors, coordinates, products))
         scales = pm.Data("prior_scales", prior_scales(priors))
@@ -80,7 +81,7 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
 
 def _log_density(value: Any, offset: Any, vector: Any, beta_prior: Any, theta: Any, sigma: Any) -> Any:
     """Log density of all rows; the rows themselves are inside the cross-products."""
-    return marginal_likelihood(vector, beta_prior, theta, sigma, theta[:0])[0]
+    return marginal_likelihood(vector, beta_prior, theta, sigma, np.zeros(0))[0]
 
 
 def explicit_graph(design: Design, products: CrossProducts, priors: Priors) -> pm.Model:

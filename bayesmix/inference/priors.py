@@ -190,17 +190,12 @@ def beta_prior_vector(priors: Priors, coordinates: Coordinates, products: CrossP
     """The prior of the inner fixed effects as the kernels take it: kind, mean (p,), precision (p, p)."""
     p = products.n_fixed
     if priors.beta_is_flat:
-        return _frozen(np.concatenate([[FLAT], np.zeros(p + p * p)]))
+        return np.concatenate([[FLAT], np.zeros(p + p * p)])
     T = coordinates.fixed
     scale = np.diag(T)  # T = diag(scale) [1 means; 0 I], and priors are on the centred intercept
     mean = np.array([prior.mean for prior in priors.beta if isinstance(prior, Normal)])
     sd = np.array([prior.sd for prior in priors.beta if isinstance(prior, Normal)])
     inner_mean = (scale * mean - T @ products.response_fit) / products.response_scale
     inner_sd = scale * sd / products.response_scale
-    return _frozen(np.concatenate([[NORMAL], inner_mean, np.diag(inner_sd**-2.0).ravel()]))
+    return np.concatenate([[NORMAL], inner_mean, np.diag(inner_sd**-2.0).ravel()])
 
-
-def _frozen(array: Floats) -> Floats:
-    """Read-only, as shared data of a compiled graph are."""
-    array.flags.writeable = False
-    return array

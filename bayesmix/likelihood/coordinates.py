@@ -72,9 +72,7 @@ def _coordinates(products: CrossProducts, maps: list[Floats]) -> Coordinates:
         products.response_scale,
         float(np.log(np.abs(np.diag(fixed))).sum()),
     )
-    packed = layout.pack()
-    packed.flags.writeable = False  # as shared data of a compiled graph are: one type, one compilation
-    return Coordinates(layout, packed, products.body, tuple(maps), fixed)
+    return Coordinates(layout, layout.pack(), products.body, tuple(maps), fixed)
 
 
 def _in_coordinates(basis: Floats, T: Floats) -> Floats:

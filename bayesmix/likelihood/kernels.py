@@ -7,9 +7,13 @@ their parts are compiled once.
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
 from typing import Any
 
 import numpy as np
+from numba import carray, types
+from numpy.typing import NDArray
 from bayesmix.likelihood.blocks import cholesky, clear, inverse_from_cholesky, solve_upper, times
 from bayesmix.likelihood.curvature import walk_second_order
 from bayesmix.likelihood.effects import draw_effects, effect_covariances
@@ -39,7 +43,9 @@ from bayesmix.likelihood.passes import (
     theta_gradient,
     widest,
 )
-from bayesmix.likelihood.sources import SOURCE_HASH, cached, njit
+from bayesmix.likelihood.sources import SOURCE_HASH, cached, cached_c, njit
+
+Floats = NDArray[np.float64]
 
 FLAT, NORMAL, EXPLICIT = 0.0, 1.0, 2.0
 
@@ -106,14 +112,14 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         logdet = ascend(layout, parent, leaf, roots, upper, np.empty((1, span, span)), np.empty((1, span, K)), False)
         return upper[-1], logdet, upper
 
-    @cached
-    def log_density(vector, prior, lam, sigma, beta):
-        """log p(y | Lambda, sigma[, beta]) in the user's units, with its gradient in lam, sigma and beta.
-
-        vector = layout and body in one; prior = kind (FLAT, NORMAL, EXPLICIT), mean (p,) and precision (p, p)
-        of the inner fixed effects; lam holds the free entries of the absolute factors, Sigma = Lambda Lambda'.
-        """
+    def density(vector_at, vector_size, prior_at, prior_size, lam_at, lam_size, sigma, beta_at, beta_size, out_at):
+        """The C function behind :func:`log_density`; fills out = value, d_sigma, d_lam, d_beta."""
         source_hash  # noqa: B018
+        vector = carray(vector_at, (vector_size,))
+        prior = carray(prior_at, (prior_size,))
+        lam = carray(lam_at, (lam_size,))
+        beta = carray(beta_at, (beta_size,))
+        out = carray(out_at, (2 + lam_size + beta_size,))
         length = int(vector[LENGTH])
         layout = vector[:length]
         parent, leaf = unpack(layout, vector[length:])
@@ -131,24 +137,27 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         logdet = ascend(layout, parent, leaf, roots, upper, H, E, True)
         inner_sigma = sigma / scale
         R = upper[-1]
-        d_beta = np.zeros(beta.shape[0])
+        d_beta = np.zeros(beta_size)
         constant = -layout[ROWS] * np.log(scale)
         if prior[0] == EXPLICIT:
             value, d_sigma = explicit_root(layout, R, logdet, inner_sigma, beta, adjoint[-1], d_beta)
         else:
+            flat = prior[0] == FLAT
             mean = prior[1 : 1 + p]
             precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
-            value, d_sigma = marginal_root(
-                layout, R, logdet, inner_sigma, prior[0] == FLAT, mean, precision, adjoint[-1]
-            )
-            if prior[0] == FLAT:
+            value, d_sigma = marginal_root(layout, R, logdet, inner_sigma, flat, mean, precision, adjoint[-1])
+            if flat:
                 constant += p * np.log(scale) - layout[LOG_JACOBIAN]
         descend(layout, parent, leaf, upper, H, E, adjoint, d_omega)
-        d_lam = scaled(theta_gradient(layout, roots, d_omega), sigma)
+        d_lam = theta_gradient(layout, roots, d_omega)
         d_sigma /= scale
-        for k in range(lam.shape[0]):
-            d_sigma -= d_lam[k] * lam[k] / sigma
-        return constant - 0.5 * value, scaled(d_lam, -2.0), -0.5 * d_sigma, scaled(d_beta, -2.0)
+        for k in range(lam_size):
+            d_sigma -= d_lam[k] * lam[k] / sigma**2
+            out[2 + k] = -0.5 * d_lam[k] / sigma
+        for a in range(beta_size):
+            out[2 + lam_size + a] = -0.5 * d_beta[a]
+        out[0] = constant - 0.5 * value
+        out[1] = -0.5 * d_sigma
 
     @cached
     def second_order(roots, layout, body, level_of, mats):
@@ -229,7 +238,48 @@ def _build(source_hash: int) -> tuple[Any, ...]:
                     layout, parent, leaf, upper, roots, scaled(factors[d], sigma[d]), v, inner, effect_noise[d]
                 )
 
-    return profiled, root_products, log_density, second_order, effects, covariances, posterior
+    return profiled, root_products, density, second_order, effects, covariances, posterior
 
 
-profiled, root_products, log_density, second_order, effects, covariances, posterior = _build(SOURCE_HASH)
+profiled, root_products, _density, second_order, effects, covariances, posterior = _build(SOURCE_HASH)
+
+
+@cache
+def density_function() -> Any:
+    """The compiled C function that compiled graphs call by its symbol; its code is not copied into each of them."""
+    pointer, size = types.CPointer(types.float64), types.intp
+    arguments = (pointer, size, pointer, size, pointer, size, types.float64, pointer, size, pointer)
+    return cached_c(types.void(*arguments), _density)
+
+
+def log_density(
+    vector: Floats, prior: Floats, lam: Floats, sigma: float, beta: Floats
+) -> tuple[float, Floats, float, Floats]:
+    """log p(y | Lambda, sigma[, beta]) in the user's units, with its gradient in lam, sigma and beta.
+
+    Parameters
+    ----------
+    vector : array
+        Layout and body in one.
+    prior : array
+        Kind (FLAT, NORMAL, EXPLICIT), mean (p,) and precision (p, p) of the inner fixed effects.
+    lam : (k,) array
+        Free entries of the absolute factors, Sigma = Lambda Lambda'.
+    sigma : float
+        Residual standard deviation.
+    beta : (p,) or (0,) array
+        Inner fixed effects where they are explicit.
+
+    Returns
+    -------
+    value, d_lam, d_sigma, d_beta
+    """
+    arrays = [np.ascontiguousarray(x, dtype=float) for x in (vector, prior, lam, beta)]
+    out = np.empty(2 + arrays[2].size + arrays[3].size)
+    at = [array.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for array in (*arrays, out)]
+    sizes = [array.size for array in arrays]
+    density_function().ctypes(
+        at[0], sizes[0], at[1], sizes[1], at[2], sizes[2], float(sigma), at[3], sizes[3], at[4]
+    )  # fmt: skip
+    stop = 2 + sizes[2]
+    return float(out[0]), out[2:stop].copy(), float(out[1]), out[stop:].copy()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytensor.tensor as pt
+from numba import types
 from pytensor.gradient import DisconnectedType
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.type import TensorType
 
-from bayesmix.likelihood.kernels import log_density
+from bayesmix.likelihood.kernels import density_function, log_density
 from bayesmix.likelihood.sources import SOURCE_HASH
 
 
@@ -59,12 +61,25 @@ class MarginalLikelihood(Op):  # type: ignore[misc]
 
 @register_funcify_default_op_cache_key(MarginalLikelihood)  # type: ignore[untyped-decorator]
 def _funcify(op: MarginalLikelihood, node: Apply, **kwargs: Any) -> tuple[Any, int]:
-    """Compiled graphs call the kernel directly; the hash of its sources keys PyTensor's cache."""
+    """Compiled graphs call the kernel by a symbol named after its sources; the same hash keys PyTensor's cache."""
+    name = f"bayesmix_density_{SOURCE_HASH}"
+    llvm.add_symbol(name, density_function().address)
+    at, size = types.uintp, types.intp
+    density = types.ExternalFunction(
+        name, types.void(at, size, at, size, at, size, types.float64, at, size, at)
+    )
 
     @numba_njit  # type: ignore[untyped-decorator]
     def marginal_likelihood(vector, prior, lam, sigma, beta):  # type: ignore[no-untyped-def]
-        value, d_lam, d_sigma, d_beta = log_density(vector, prior, lam, sigma.item(), beta)
-        return np.asarray(value), d_lam, np.asarray(d_sigma), d_beta
+        vector, prior = np.ascontiguousarray(vector), np.ascontiguousarray(prior)
+        lam, beta = np.ascontiguousarray(lam), np.ascontiguousarray(beta)
+        k = lam.size
+        out = np.empty(2 + k + beta.size)
+        density(
+            vector.ctypes.data, vector.size, prior.ctypes.data, prior.size, lam.ctypes.data, k, sigma.item(),
+            beta.ctypes.data, beta.size, out.ctypes.data,
+        )  # fmt: skip
+        return np.asarray(out[0]), out[2 : 2 + k], np.asarray(out[1]), out[2 + k :]
 
     return marginal_likelihood, SOURCE_HASH
 

@@ -47,18 +47,39 @@ def cached(function: Function) -> Function:
 
     The function must close over :data:`SOURCE_HASH`, see :mod:`bayesmix.likelihood.kernels`.
     """
-    if not function.__closure__:
-        raise TypeError(f"kernel {function.__name__} does not close over the hash of the sources")
+    _require_hash(function)
     try:
         compiled: Function = numba.njit(cache=True, error_model="numpy")(function)
     except RuntimeError as problem:  # Numba: "cannot cache function ...: no locator available for file ..."
-        if not _warned:
-            _warned.append(function.__name__)
-            warnings.warn(
-                f"No directory for compiled code can be written ({problem}); kernels are compiled again in every "
-                "process. Set NUMBA_CACHE_DIR to a writable directory to keep them.",
-                BayesmixWarning,
-                stacklevel=2,
-            )
+        _say_uncached(problem)
         compiled = njit(function)
     return compiled
+
+
+def cached_c(signature: Any, function: Callable[..., None]) -> Any:
+    """The same for a C function, compiled at once for one signature."""
+    _require_hash(function)
+    try:
+        return numba.cfunc(signature, cache=True, error_model="numpy")(function)
+    except RuntimeError as problem:
+        _say_uncached(problem)
+        return numba.cfunc(signature, error_model="numpy")(function)
+
+
+def _require_hash(function: Callable[..., Any]) -> None:
+    """A kernel that forgot the hash would outlive its source."""
+    if not function.__closure__:
+        raise TypeError(f"kernel {function.__name__} does not close over the hash of the sources")
+
+
+def _say_uncached(problem: RuntimeError) -> None:
+    """Once in a process."""
+    if _warned:
+        return
+    _warned.append(str(problem))
+    warnings.warn(
+        f"No directory for compiled code can be written ({problem}); kernels are compiled again in every process. "
+        "Set NUMBA_CACHE_DIR to a writable directory to keep them.",
+        BayesmixWarning,
+        stacklevel=3,
+    )

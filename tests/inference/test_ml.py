@@ -262,6 +262,17 @@ def test_no_variance_is_least_squares(seed: int, reml: bool) -> None:
     assert_allclose(back, coefficients, rtol=1e-8, atol=1e-8)
 
 
+def test_many_fixed_effects(hsb: pd.DataFrame) -> None:
+    """Every school a coefficient: log|R_xx| of 161 columns, whose determinant no float can hold."""
+    fit = bx.Model("math ~ 0 + school + ses", hsb).reml()
+    X, y = fit.design.fixed_values, fit.design.response
+    beta, (rss,), *_ = np.linalg.lstsq(X, y, rcond=None)
+    nu = len(y) - X.shape[1]
+    expected = nu * (1 + np.log(2 * np.pi * rss / nu)) + np.linalg.slogdet(X.T @ X)[1]
+    assert_allclose(fit.criterion, expected, rtol=1e-11)
+    assert_allclose(fit.fixed_effects()["estimate"], beta, rtol=1e-8)
+
+
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(seed=seeds, J=st.integers(3, 9), m=st.integers(2, 7), tau=st.sampled_from([0.0, 0.3, 2.0]))
 def test_balanced_one_way_layout(seed: int, J: int, m: int, tau: float) -> None:
