@@ -34,6 +34,8 @@ class Case:
         of mean other than 0, so on one inner column more than there are effects.
     boundary : bool
         Lambda of less than full rank.
+    crowd : int
+        How many times more groups than show most mistakes; the kernels work through groups in chunks.
     """
 
     depth: int
@@ -41,10 +43,12 @@ class Case:
     where: str
     structure: str
     boundary: bool
+    crowd: int = 1
 
     def __str__(self) -> str:
         boundary = "singular" if self.boundary else "interior"
-        return f"{self.depth}-{self.effects}-{self.where}-{self.structure}-{boundary}"
+        crowd = f"-{self.crowd}x" if self.crowd > 1 else ""
+        return f"{self.depth}-{self.effects}-{self.where}-{self.structure}-{boundary}{crowd}"
 
 
 def cases() -> list[Case]:
@@ -55,6 +59,15 @@ def cases() -> list[Case]:
         structure = structures[(depth + effects + place) % 3]
         found += [Case(depth, effects, where, structure, boundary) for boundary in (False, True)]
     return found
+
+
+def crowded_cases() -> list[Case]:
+    """More groups than the kernels take at a time, at every level."""
+    return [
+        Case(1, 2, "equal", "correlated", False, 8),
+        Case(2, 2, "overlapping", "slopes", False, 14),
+        Case(3, 1, "outside", "correlated", False, 22),
+    ]
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ class RandomDesign:
 
 def random_design(rng: np.random.Generator, case: Case, scale: float = 1.0, log_jacobian: float = 0.0) -> RandomDesign:
     """A design of unequal groups, some of a single row."""
-    codes, parent = _tree(rng, case.depth)
+    codes, parent = _tree(rng, case.depth, case.crowd)
     n = len(codes[0]) if codes else 40
     W = np.column_stack([np.ones(n), rng.normal(size=(n, COVARIATES)) + 0.4, rng.normal(size=n)])
     fixed = np.zeros((W.shape[1], len(FIXED)))
@@ -108,24 +121,24 @@ def random_design(rng: np.random.Generator, case: Case, scale: float = 1.0, log_
     theta = np.concatenate([_theta(rng, level, case.boundary) for level in levels]) if levels else np.zeros(0)
     leaf = codes[0] if codes else np.zeros(n, np.int64)
     sums = np.array([W[leaf == g].T @ W[leaf == g] for g in range(leaf.max() + 1)])
-    body = np.concatenate([parent.astype(float), sums.ravel()])
+    body = np.concatenate([parent.astype(float), np.moveaxis(sums, 0, -1).ravel()])
     columns = tuple(W[:, level.columns] @ level.basis for level in levels)
     dense = Dense(W @ fixed, W[:, -1].copy(), columns, codes)
     return RandomDesign(layout, body, W, codes, theta, dense)
 
 
-def _tree(rng: np.random.Generator, depth: int) -> tuple[tuple[NDArray[np.int64], ...], NDArray[np.int64]]:
+def _tree(rng: np.random.Generator, depth: int, crowd: int) -> tuple[tuple[NDArray[np.int64], ...], NDArray[np.int64]]:
     """Codes of the rows by level, lowest first, groups numbered depth first, and the parent of every group."""
     if depth == 0:
         return (), np.zeros(0, np.int64)
-    tops = {1: 9, 2: 5, 3: 3}[depth]
+    tops = {1: 9, 2: 5, 3: 3}[depth] * crowd
     upward: list[NDArray[np.int64]] = []  # from the top: the parent of each group of a level
     size = tops
     for _ in range(depth - 1):
-        children = rng.integers(1, 4, size=size)
+        children = rng.integers(1, 4 if crowd == 1 else 3, size=size)
         upward.append(np.repeat(np.arange(size), children))
         size = len(upward[-1])
-    rows = rng.integers(1, 6, size=size)
+    rows = rng.integers(1, 6 if crowd == 1 else 2 if depth == 3 else 3, size=size)
     rows[0] = 1
     codes = [np.repeat(np.arange(size), rows)]
     for up in reversed(upward):

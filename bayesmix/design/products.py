@@ -83,8 +83,8 @@ class CrossProducts:
 
     @cached_property
     def body(self) -> Floats:
-        """Parents and sums as one flat vector, the form the likelihood reads."""
-        return np.concatenate([self.parent.astype(float), self.sums.ravel()])
+        """Parents, then sums with the group as last index, as one flat vector: the form the likelihood reads."""
+        return np.concatenate([self.parent.astype(float), np.moveaxis(self.sums, 0, -1).ravel()])
 
     @cached_property
     def total(self) -> Floats:

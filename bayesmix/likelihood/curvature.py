@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from bayesmix.likelihood.blocks import add_after, add_into, clear, posterior_factor, rows_after
+from bayesmix.likelihood.blocks import add_into, clear
 from bayesmix.likelihood.layout import LEVELS
-from bayesmix.likelihood.passes import level_columns, level_root, level_sizes, outer, positions, widest
+from bayesmix.likelihood.passes import level_columns, level_sizes, widest
 from bayesmix.likelihood.sources import njit
 
 Floats = NDArray[np.float64]
@@ -170,57 +170,55 @@ def mixed_pairs(moved, E, z, mats, own, n_low, first, count, to_two, ld2):
 
 
 @njit
-def walk_second_order(layout, parent, leaf, roots, level_of, mats, zero, one, two, ld1, ld2):
-    """Fill the last slots of zero, one, two (levels + 1 of each) with R, R_i, R_ij; ld1, ld2 likewise; return log|V|.
+def walk_second_order(layout, parent, leaf, upper, H, E, level_of, mats, one, two, ld1, ld2):
+    """Fill the last slots of one, two (levels + 1 of each) with R_i, R_ij; ld1, ld2 likewise.
 
-    level_of: (P,) level of each entry, ascending; mats: (P, m, m) its constant derivative of Omega on inner columns.
+    upper, H and E come from the up pass. level_of: (P,) level of each entry, ascending; mats: (P, m, m) its constant
+    derivative of Omega on inner columns.
     """
-    K = leaf.shape[1]
+    K, leaves = leaf.shape[1], leaf.shape[2]
     n_levels = int(layout[LEVELS])
     n_entries = level_of.shape[0]
-    span, effects = widest(layout)
-    C = np.empty((effects, effects))
-    Y = np.empty((effects, span))
-    A = np.empty((span, span))
-    F = np.empty((span, K))
+    span, _ = widest(layout)
+    covariance = np.empty((span, span))
+    after = np.empty((span, K))
+    projection = np.empty((span, K))
     rows = np.empty((span, K))
     work = np.empty((max(n_entries, 1), span, K))
     own = np.empty((max(n_entries, 1), span, K))
     moved = np.zeros((max(n_entries, 1), K, K))
-    logdet = 0.0
-    if n_levels == 0:
-        add_into(zero[0], leaf[0])
-        return logdet
-    for start in range(leaf.shape[0]):
+    columns = np.empty((max(n_levels, 1), span), np.int64)
+    lower = np.zeros(n_levels + 1, np.int64)  # entries of levels below each level
+    for level in range(n_levels):
+        z = level_columns(layout, level)
+        for i in range(z.shape[0]):
+            columns[level, i] = z[i]
+    for i in range(n_entries):
+        for level in range(level_of[i] + 1, n_levels + 1):
+            lower[level] += 1
+    for start in range(leaves if n_levels > 0 else 0):
         g = start
         for level in range(n_levels):
-            _, m, q, _ = level_sizes(layout, level)
-            z = level_columns(layout, level)
-            L = level_root(layout, roots, level)
-            H = np.empty((1, m, m))
-            E = np.empty((1, m, K))
-            n_low, count = 0, 0
-            for i in range(n_entries):
-                if level_of[i] < level:
-                    n_low += 1
-                elif level_of[i] == level:
-                    count += 1
-            S = leaf if level == 0 else zero
-            at = g if level == 0 else level
-            logdet += posterior_factor(S, at, z, L, C, Y, H, 0)
-            rows_after(S, at, z, outer(L), A, E, 0)
-            add_after(S, at, z, positions(z, K), H, E, 0, F, zero, level + 1)
+            _, m, _, _ = level_sizes(layout, level)
+            z = columns[level, :m]
+            n_low, count = lower[level], lower[level + 1] - lower[level]
+            for a in range(m):
+                for b in range(m):
+                    covariance[a, b] = H[a, b, g]
+                for k in range(K):
+                    after[a, k] = E[a, k, g]
             if n_low > 0:
+                project(upper, g - leaves, z, covariance, projection)
                 for i in range(n_low):
                     clear(moved[i])
-                lower_pairs(one[level], two[level], n_low, z, H[0], F, rows, work, two[level + 1], ld1, ld2, moved)
+                lower_pairs(
+                    one[level], two[level], n_low, z, covariance, projection, rows, work, two[level + 1], ld1, ld2, moved
+                )
                 for i in range(n_low):
                     add_into(one[level + 1, i], moved[i])
-            own_pairs(E[0], z, mats, n_low, count, own, one[level + 1], two[level + 1], ld1, ld2)
+            own_pairs(after, z, mats, n_low, count, own, one[level + 1], two[level + 1], ld1, ld2)
             if n_low > 0:
-                mixed_pairs(moved, E[0], z, mats, own, n_low, n_low, count, two[level + 1], ld2)
-            if level > 0:
-                clear(zero[level])
+                mixed_pairs(moved, after, z, mats, own, n_low, n_low, count, two[level + 1], ld2)
                 for i in range(n_low):
                     clear(one[level, i])
                 for k in range(pair(n_low, 0)):
@@ -228,10 +226,21 @@ def walk_second_order(layout, parent, leaf, roots, level_of, mats, zero, one, tw
             if level + 1 == n_levels:
                 break
             above = parent[g]
-            if start + 1 < leaf.shape[0] and ancestor(parent, start + 1, level + 1) == above:
+            if start + 1 < leaves and ancestor(parent, start + 1, level + 1) == above:
                 break  # the parent is still open
             g = above
-    return logdet
+
+
+@njit
+def project(S, at, z, covariance, out):
+    """out = H S[z,:]."""
+    m = z.shape[0]
+    for a in range(m):
+        for c in range(S.shape[1]):
+            s = 0.0
+            for b in range(m):
+                s += covariance[a, b] * S[z[b], c, at]
+            out[a, c] = s
 
 
 @njit

@@ -26,10 +26,10 @@ def level_factor(layout, factors, level):
 
 @njit
 def effect_map(S, g, z, L, Lambda, C, Y, H, P):
-    """P = Lambda M^-1 L', the map from S[z,:]v to the mean of u; leaves C = chol(M), Y = C^-1 L' and H_0."""
+    """P = Lambda M^-1 L', the map from S[z,:]v to the mean of u; leaves C = chol(M), Y = C^-1 L' and H."""
     q = Lambda.shape[0]
     m = z.shape[0]
-    posterior_factor(S, g, z, L, C, Y, H, 0)
+    posterior_factor(S, g, z, L, C, Y, H)
     column = np.empty(q)
     for i in range(m):
         for a in range(q):
@@ -48,16 +48,15 @@ def draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out
 
     out holds the effects of all groups, level after level, (J, q) each. u = P S[z,:] v_parent + sigma Lambda C'^-1 N.
     """
-    K = leaf.shape[1]
-    leaves = leaf.shape[0]
+    K, leaves = leaf.shape[1], leaf.shape[2]
     n_levels = int(layout[LEVELS])
     span, effects = widest(layout)
     C = np.empty((effects, effects))
     Y = np.empty((effects, span))
-    H = np.empty((1, span, span))
+    H = np.empty((span, span))
     P = np.empty((effects, span))
     noise = np.empty(effects)
-    carried = np.empty((upper.shape[0], K))
+    carried = np.empty((upper.shape[2], K))
     for c in range(K):
         carried[-1, c] = v_root[c]
     stop = out.shape[0]
@@ -80,7 +79,7 @@ def draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out
             for i in range(m):
                 s = 0.0
                 for c in range(K):
-                    s += S[at, z[i], c] * v[c]
+                    s += S[z[i], c, at] * v[c]
                 for a in range(q):
                     u[a] += P[a, i] * s
             if level > 0:
@@ -92,8 +91,8 @@ def draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out
                     for j in range(m):
                         t = 0.0
                         for c in range(K):
-                            t += S[at, z[j], c] * v[c]
-                        s += H[0, i, j] * t
+                            t += S[z[j], c, at] * v[c]
+                        s += H[i, j] * t
                     for a in range(q):
                         s += sigma * L[i, a] * noise[a]
                     below[z[i]] -= s
@@ -111,18 +110,17 @@ def effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_ro
     N_root is the (p, K) covariance of beta and v at the root. variances: (J, q, q) of all levels, flat; with_fixed:
     (J, p, q) likewise.
     """
-    K = leaf.shape[1]
-    leaves = leaf.shape[0]
+    K, leaves = leaf.shape[1], leaf.shape[2]
     p = N_root.shape[0]
     span, effects = widest(layout)
     C = np.empty((effects, effects))
     Y = np.empty((effects, span))
-    H = np.empty((1, span, span))
+    H = np.empty((span, span))
     P = np.empty((effects, span))
     T = np.empty((K, K))
     F = np.empty((effects, K))
-    D_all = np.zeros((upper.shape[0], K, K))
-    N_all = np.zeros((upper.shape[0], p, K))
+    D_all = np.zeros((upper.shape[2], K, K))
+    N_all = np.zeros((upper.shape[2], p, K))
     add_into(D_all[-1], D_root)
     add_into(N_all[-1], N_root)
     stop, stop_fixed = variances.shape[0], with_fixed.shape[0]
@@ -157,12 +155,12 @@ def effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_ro
                     for c in range(K):
                         s = 0.0
                         for j in range(m):
-                            s += H[0, i, j] * S[at, z[j], c]
+                            s += H[i, j] * S[z[j], c, at]
                         T[z[i], c] -= s
                 sandwich(T, D_all[above], K, D_all[here])
                 for i in range(m):
                     for j in range(m):
-                        D_all[here, z[i], z[j]] += H[0, i, j]
+                        D_all[here, z[i], z[j]] += H[i, j]
                 for r in range(p):
                     for c in range(K):
                         s = 0.0
@@ -179,7 +177,7 @@ def rows_times(P, S, at, z, q, F):
         for c in range(S.shape[1]):
             s = 0.0
             for i in range(z.shape[0]):
-                s += P[a, i] * S[at, z[i], c]
+                s += P[a, i] * S[z[i], c, at]
             F[a, c] = s
 
 

@@ -1,7 +1,7 @@
 """The compiled entry points. Everything that is fitted, sampled or predicted goes through these.
 
 ``layout`` is described in :mod:`bayesmix.likelihood.layout`; ``body`` holds the global number of each group's parent
-and then the (J, K, K) cross-products of the lowest groups, depth first. All kernels take the same two types, so that
+and then the (K, K, J) cross-products of the lowest groups, depth first. All kernels take the same two types, so that
 their parts are compiled once.
 """
 
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numba import carray, types
 from numpy.typing import NDArray
-from bayesmix.likelihood.blocks import cholesky, clear, inverse_from_cholesky, solve_upper, times
+from bayesmix.likelihood.blocks import cholesky, inverse_from_cholesky, solve_upper, times
 from bayesmix.likelihood.curvature import walk_second_order
 from bayesmix.likelihood.effects import draw_effects, effect_covariances
+from bayesmix.likelihood.elimination import CHUNK
 from bayesmix.likelihood.layout import (
     FIXED,
     GROUPS,
@@ -61,7 +62,7 @@ def unpack(layout, body):
         parent[g] = int(body[g])
     K = int(layout[WIDTH])
     leaves = int(layout[LEAVES])
-    return parent, body[total : total + leaves * K * K].reshape(leaves, K, K)
+    return parent, body[total : total + leaves * K * K].reshape(K, K, leaves)
 
 
 @njit
@@ -76,7 +77,37 @@ def scaled(x, divisor):
 @njit
 def new_upper(parent, leaf):
     """Room for S of every group above the leaves and, last, of the root."""
-    return np.zeros((max(parent.shape[0] - leaf.shape[0], 0) + 1, leaf.shape[1], leaf.shape[1]))
+    return np.zeros((leaf.shape[1], leaf.shape[1], max(parent.shape[0] - leaf.shape[2], 0) + 1))
+
+
+@njit
+def last_of(upper):
+    """The matrix of the root, (K, K)."""
+    K = upper.shape[0]
+    out = np.empty((K, K))
+    for r in range(K):
+        for c in range(K):
+            out[r, c] = upper[r, c, upper.shape[2] - 1]
+    return out
+
+
+@njit
+def set_last(upper, matrix):
+    """Write the matrix of the root."""
+    for r in range(matrix.shape[0]):
+        for c in range(matrix.shape[1]):
+            upper[r, c, upper.shape[2] - 1] = matrix[r, c]
+
+
+@njit
+def sum_up(layout, parent, leaf, roots):
+    """The up pass alone: log|V| and S of every group above the leaves."""
+    K = leaf.shape[1]
+    span, _ = widest(layout)
+    upper = new_upper(parent, leaf)
+    scratch = np.empty((span, span, CHUNK)), np.empty((span, K, CHUNK))
+    logdet = ascend(layout, parent, leaf, roots, upper, scratch[0], scratch[1], False)
+    return logdet, upper
 
 
 def _build(source_hash: int) -> tuple[Any, ...]:
@@ -91,26 +122,25 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         total = parent.shape[0]
         span, _ = widest(layout)
         upper = new_upper(parent, leaf)
-        H = np.empty((max(total, 1), span, span))
-        E = np.empty((max(total, 1), span, K))
+        H = np.empty((span, span, max(total, 1)))
+        E = np.empty((span, K, max(total, 1)))
         adjoint = new_upper(parent, leaf)
         d_omega = np.zeros((max(int(layout[LEVELS]), 1), span, span))
         roots = assemble_roots(layout, theta)
         logdet = ascend(layout, parent, leaf, roots, upper, H, E, True)
-        value, beta, r2, inverse = profiled_root(layout, upper[-1], logdet, reml, adjoint[-1])
+        seed = np.zeros((K, K))
+        value, beta, r2, inverse = profiled_root(layout, last_of(upper), logdet, reml, seed)
+        set_last(adjoint, seed)
         descend(layout, parent, leaf, upper, H, E, adjoint, d_omega)
         return value, theta_gradient(layout, roots, d_omega), d_omega, beta, r2, inverse
 
     @cached
     def root_products(roots, layout, body):
-        """R = W'V^-1W, log|V| and the S of every group above the leaves (the root last)."""
+        """R = W'V^-1W, log|V| and the S of every group above the leaves, (K, K, groups), the root last."""
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
-        K = leaf.shape[1]
-        span, _ = widest(layout)
-        upper = new_upper(parent, leaf)
-        logdet = ascend(layout, parent, leaf, roots, upper, np.empty((1, span, span)), np.empty((1, span, K)), False)
-        return upper[-1], logdet, upper
+        logdet, upper = sum_up(layout, parent, leaf, roots)
+        return last_of(upper), logdet, upper
 
     def density(vector_at, vector_size, prior_at, prior_size, lam_at, lam_size, sigma, beta_at, beta_size, out_at):
         """The C function behind :func:`log_density`; fills out = value, d_sigma, d_lam, d_beta."""
@@ -129,25 +159,27 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         total = parent.shape[0]
         span, _ = widest(layout)
         upper = new_upper(parent, leaf)
-        H = np.empty((max(total, 1), span, span))
-        E = np.empty((max(total, 1), span, K))
+        H = np.empty((span, span, max(total, 1)))
+        E = np.empty((span, K, max(total, 1)))
         adjoint = new_upper(parent, leaf)
         d_omega = np.zeros((max(int(layout[LEVELS]), 1), span, span))
         roots = assemble_roots(layout, scaled(lam, sigma))
         logdet = ascend(layout, parent, leaf, roots, upper, H, E, True)
         inner_sigma = sigma / scale
-        R = upper[-1]
+        R = last_of(upper)
+        seed = np.zeros((K, K))
         d_beta = np.zeros(beta_size)
         constant = -layout[ROWS] * np.log(scale)
         if prior[0] == EXPLICIT:
-            value, d_sigma = explicit_root(layout, R, logdet, inner_sigma, beta, adjoint[-1], d_beta)
+            value, d_sigma = explicit_root(layout, R, logdet, inner_sigma, beta, seed, d_beta)
         else:
             flat = prior[0] == FLAT
             mean = prior[1 : 1 + p]
             precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
-            value, d_sigma = marginal_root(layout, R, logdet, inner_sigma, flat, mean, precision, adjoint[-1])
+            value, d_sigma = marginal_root(layout, R, logdet, inner_sigma, flat, mean, precision, seed)
             if flat:
                 constant += p * np.log(scale) - layout[LOG_JACOBIAN]
+        set_last(adjoint, seed)
         descend(layout, parent, leaf, upper, H, E, adjoint, d_omega)
         d_lam = theta_gradient(layout, roots, d_omega)
         d_sigma /= scale
@@ -167,23 +199,25 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         K = leaf.shape[1]
         n = level_of.shape[0]
         depth = int(layout[LEVELS]) + 1
-        zero = np.zeros((depth, K, K))
+        total = parent.shape[0]
+        span, _ = widest(layout)
+        upper = new_upper(parent, leaf)
+        H = np.empty((span, span, max(total, 1)))
+        E = np.empty((span, K, max(total, 1)))
         one = np.zeros((depth, n, K, K))
         two = np.zeros((depth, n * (n + 1) // 2, K, K))
         ld1 = np.zeros(n)
         ld2 = np.zeros(n * (n + 1) // 2)
-        logdet = walk_second_order(layout, parent, leaf, roots, level_of, mats, zero, one, two, ld1, ld2)
-        return zero[depth - 1], one[depth - 1], two[depth - 1], logdet, ld1, ld2
+        logdet = ascend(layout, parent, leaf, roots, upper, H, E, True)
+        walk_second_order(layout, parent, leaf, upper, H, E, level_of, mats, one, two, ld1, ld2)
+        return last_of(upper), one[depth - 1], two[depth - 1], logdet, ld1, ld2
 
     @cached
     def effects(layout, body, roots, factors, v_root, sigma, out):
         """Group effects given v at the root, in place of the standard normals in out (zeros: their means)."""
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
-        K = leaf.shape[1]
-        span, _ = widest(layout)
-        upper = new_upper(parent, leaf)
-        ascend(layout, parent, leaf, roots, upper, np.empty((1, span, span)), np.empty((1, span, K)), False)
+        _, upper = sum_up(layout, parent, leaf, roots)
         draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out)
 
     @cached
@@ -191,10 +225,7 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         """Conditional covariances of the effects, and with the fixed effects, over sigma^2 (flat, by level)."""
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
-        K = leaf.shape[1]
-        span, _ = widest(layout)
-        upper = new_upper(parent, leaf)
-        ascend(layout, parent, leaf, roots, upper, np.empty((1, span, span)), np.empty((1, span, K)), False)
+        _, upper = sum_up(layout, parent, leaf, roots)
         effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_root, variances, with_fixed)
 
     @cached
@@ -206,23 +237,16 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         """
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
-        K = leaf.shape[1]
         p = int(layout[FIXED])
         scale = layout[RESPONSE_SCALE]
-        span, _ = widest(layout)
         B = fixed_basis(layout)
-        upper = new_upper(parent, leaf)
-        H = np.empty((1, span, span))
-        E = np.empty((1, span, K))
         inverse = np.zeros((p, p))
         for d in range(sigma.shape[0]):
-            for g in range(upper.shape[0]):
-                clear(upper[g])
             inner = sigma[d] / scale
             roots = assemble_roots(layout, scaled(lam[d], sigma[d]))
-            ascend(layout, parent, leaf, roots, upper, H, E, False)
+            _, upper = sum_up(layout, parent, leaf, roots)
             if prior[0] != EXPLICIT:
-                xx, xy = fixed_products(upper[-1], B)
+                xx, xy = fixed_products(last_of(upper), B)
                 precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
                 P = xx / inner**2 + precision
                 h = xy / inner**2 + times(precision, prior[1 : 1 + p])

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from bayesmix.likelihood.blocks import (
-    add_after,
-    add_into,
-    cholesky,
-    inverse_from_cholesky,
-    posterior_factor,
-    rows_after,
-    times,
-)
+from bayesmix.likelihood.blocks import cholesky, inverse_from_cholesky, times
+from bayesmix.likelihood.elimination import CHUNK, add_chunk, adjoint_chunk, factor_chunk, rows_chunk
 from bayesmix.likelihood.layout import (
     AT_BASIS,
     AT_COLUMNS,
@@ -105,98 +98,96 @@ def widest(layout):
 def ascend(layout, parent, leaf, roots, upper, H, E, keep):
     """Up pass. Fills upper (S of every group above the leaves, the root last), returns log|V|.
 
-    With ``keep``, H and E = S'[z,:] of every group stay for the way down; without, slot 0 of each is scratch.
+    With ``keep``, H and E = S'[z,:] of every group stay for the way down; without, they are scratch for one chunk.
     """
-    K = leaf.shape[1]
-    leaves = leaf.shape[0]
+    K, leaves = leaf.shape[1], leaf.shape[2]
     n_levels = int(layout[LEVELS])
     if n_levels == 0:
-        add_into(upper[0], leaf[0])
+        for r in range(K):
+            for c in range(K):
+                upper[r, c, 0] += leaf[r, c, 0]
         return 0.0
-    span, effects = widest(layout)
-    A = np.empty((span, span))
-    C = np.empty((effects, effects))
-    Y = np.empty((effects, span))
-    F = np.empty((span, K))
-    logdet = 0.0
+    _, effects = widest(layout)
+    M = np.empty((effects, effects, CHUNK))
+    line = np.empty(CHUNK)
+    logdet, product = 0.0, 1.0
     for level in range(n_levels):
-        J, _, _, first = level_sizes(layout, level)
+        J, m, q, first = level_sizes(layout, level)
         z = level_columns(layout, level)
         in_z = positions(z, K)
         L = level_root(layout, roots, level)
         omega = outer(L)
+        Y = np.empty((max(q, 1), m, CHUNK))
+        F = np.empty((m, K, CHUNK))
+        X = np.empty((m, K, CHUNK))
+        rest = np.empty((m, K, CHUNK))
         S = leaf if level == 0 else upper
         shift = 0 if level == 0 else leaves
-        for g in range(first, first + J):
-            slot = g if keep else 0
-            logdet += posterior_factor(S, g - shift, z, L, C, Y, H, slot)
-            rows_after(S, g - shift, z, omega, A, E, slot)
-            add_after(S, g - shift, z, in_z, H, E, slot, F, upper, parent[g] - leaves)
-    return logdet
+        for start in range(first, first + J, CHUNK):
+            n = min(CHUNK, first + J - start)
+            slot = start if keep else 0
+            at = start - shift
+            factor_chunk(S, at, n, z, L, M, Y, H, slot)
+            rows_chunk(S, at, n, z, omega, H, slot, E, slot, F, X, rest)
+            add_chunk(S, at, n, z, in_z, E, slot, F, line, parent, start, leaves, upper)
+            for b in range(q):
+                for k in range(n):
+                    product *= M[b, b, k]
+                    if not 1e-100 < product < 1e100:  # one logarithm for many factors, but no overflow
+                        logdet -= np.log(product)
+                        product = 1.0
+    return logdet - np.log(product)
 
 
 @njit
 def descend(layout, parent, leaf, upper, H, E, adjoint, d_omega):
     """Down pass. From the adjoint of R at the root (its last entry) to dOmega of every level, (levels, m, m)."""
-    K = leaf.shape[1]
-    leaves = leaf.shape[0]
-    span, _ = widest(layout)
-    EG = np.empty((span, K))
-    F = np.empty((span, K))
-    FG = np.empty((span, K))
+    K, leaves = leaf.shape[1], leaf.shape[2]
+    line = np.empty(CHUNK)
     for level in range(int(layout[LEVELS]) - 1, -1, -1):
         J, m, _, first = level_sizes(layout, level)
         z = level_columns(layout, level)
-        for g in range(first, first + J):
-            above = parent[g] - leaves
-            for a in range(m):
-                for c in range(K):
-                    s = 0.0
-                    for k in range(K):
-                        s += E[g, a, k] * adjoint[above, k, c]
-                    EG[a, c] = s
-            for a in range(m):
-                for b in range(a + 1):
-                    s = 0.5 * (E[g, a, z[b]] + E[g, b, z[a]])
-                    for c in range(K):
-                        s -= EG[a, c] * E[g, b, c]
-                    d_omega[level, a, b] += s
-                    if a != b:
-                        d_omega[level, b, a] += s
-            if level > 0:
-                pass_adjoint(upper[g - leaves], z, H[g], adjoint[above], F, FG, adjoint[g - leaves])
+        EG = np.empty((m, K, CHUNK))
+        F = np.empty((m, K))
+        FG = np.empty((m, K))
+        for start in range(first, first + J, CHUNK):
+            n = min(CHUNK, first + J - start)
+            adjoint_chunk(E, start, n, z, adjoint, parent, start, leaves, EG, line, level, d_omega)
+        if level > 0:
+            for g in range(first, first + J):
+                pass_adjoint(upper, g - leaves, z, H, g, parent[g] - leaves, F, FG, adjoint)
 
 
 @njit
-def pass_adjoint(S, z, H, G, F, FG, out):
-    """The adjoint of the children, T G T' + H at [z,z] with T = I - H S[z,:] in rows z."""
+def pass_adjoint(S, at, z, H, g, above, F, FG, adjoint):
+    """The adjoint of the children of g, T G T' + H at [z,z] with T = I - H S[z,:] in rows z."""
     m = z.shape[0]
     K = S.shape[0]
     for a in range(m):
         for c in range(K):
             s = 0.0
             for b in range(m):
-                s += H[a, b] * S[z[b], c]
+                s += H[a, b, g] * S[z[b], c, at]
             F[a, c] = s
     for a in range(m):
         for c in range(K):
             s = 0.0
             for k in range(K):
-                s += F[a, k] * G[k, c]
+                s += F[a, k] * adjoint[k, c, above]
             FG[a, c] = s
     for r in range(K):
         for c in range(K):
-            out[r, c] = G[r, c]
+            adjoint[r, c, at] = adjoint[r, c, above]
     for a in range(m):
         for c in range(K):
-            out[z[a], c] -= FG[a, c]
-            out[c, z[a]] -= FG[a, c]
+            adjoint[z[a], c, at] -= FG[a, c]
+            adjoint[c, z[a], at] -= FG[a, c]
     for a in range(m):
         for b in range(m):
-            s = H[a, b]
+            s = H[a, b, g]
             for k in range(K):
                 s += FG[a, k] * F[b, k]
-            out[z[a], z[b]] += s
+            adjoint[z[a], z[b], at] += s
 
 
 @njit

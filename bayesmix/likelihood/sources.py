@@ -17,7 +17,7 @@ import numba
 
 from bayesmix.errors import BayesmixWarning
 
-_KERNEL_FILES = ("sources.py", "layout.py", "blocks.py", "passes.py", "effects.py", "curvature.py", "kernels.py")
+_KERNEL_FILES = ("sources.py", "layout.py", "blocks.py", "elimination.py", "passes.py", "effects.py", "curvature.py", "kernels.py")
 
 
 def _hash_sources() -> int:

@@ -8,8 +8,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from bayesmix.likelihood import kernels
+from bayesmix.likelihood.elimination import CHUNK
 from tests import dense
-from tests.designs import Case, RandomDesign, cases, random_design
+from tests.designs import Case, RandomDesign, cases, crowded_cases, random_design
 
 CASES = cases()
 WITHOUT_LEVELS = Case(0, 1, "equal", "correlated", False)
@@ -18,7 +19,7 @@ WITHOUT_LEVELS = Case(0, 1, "equal", "correlated", False)
 SCALE, LOG_JACOBIAN = 3.7, 0.83
 
 
-@pytest.fixture(params=[*CASES, WITHOUT_LEVELS], ids=str)
+@pytest.fixture(params=[*CASES, *crowded_cases(), WITHOUT_LEVELS], ids=str)
 def design(request: pytest.FixtureRequest, rng: np.random.Generator) -> RandomDesign:
     return random_design(rng, request.param, SCALE, LOG_JACOBIAN)
 
@@ -26,6 +27,12 @@ def design(request: pytest.FixtureRequest, rng: np.random.Generator) -> RandomDe
 def test_cases_hold_every_combination() -> None:
     assert {(case.depth, case.effects) for case in CASES} == {(d, q) for d in (1, 2, 3) for q in (1, 2, 3)}
     assert len({(case.where, case.structure, case.boundary) for case in CASES}) == 18
+
+
+def test_crowded_cases_fill_more_than_one_chunk(rng: np.random.Generator) -> None:
+    for case in crowded_cases():
+        design = random_design(rng, case)
+        assert all(level.n_groups > CHUNK for level in design.layout.levels)
 
 
 def test_root_products(design: RandomDesign) -> None:
@@ -48,9 +55,9 @@ def test_products_of_upper_groups(design: RandomDesign) -> None:
         for g in range(design.layout.levels[level].n_groups):
             rows = design.codes[level] == g
             expected = design.W[rows].T @ np.linalg.solve(V[np.ix_(rows, rows)], design.W[rows])
-            assert_allclose(upper[at], expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
+            assert_allclose(upper[:, :, at], expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
             at += 1
-    assert at == len(upper) - 1
+    assert at == upper.shape[2] - 1
 
 
 @pytest.mark.parametrize("reml", [True, False])
