@@ -21,7 +21,9 @@ def main() -> None:
     print(post, "\n")
     print(bx.compare(reml, post), "\n")
     path = post.save(Path("hsb.nc"))
-    print(f"Posterior saved to {path} ({path.stat().st_size / 1e6:.1f} MB). {time.perf_counter() - begun:.0f} s in all.")
+    print(
+        f"Posterior saved to {path} ({path.stat().st_size / 1e6:.1f} MB). {time.perf_counter() - begun:.0f} s in all."
+    )
 
 
 if __name__ == "__main__":

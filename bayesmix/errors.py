@@ -84,7 +84,9 @@ def refuse_unknown(function: str, unknown: dict[str, object], offered: tuple[str
         expected = f"Expected one of {', '.join(offered)}."
         if name == "REML":
             raise ArgumentError(
-                f"{function} was given REML={value!r}.", expected, "Call .reml() for REML and .ml() for maximum likelihood."
+                f"{function} was given REML={value!r}.",
+                expected,
+                "Call .reml() for REML and .ml() for maximum likelihood.",
             )
         ours = _ELSEWHERE.get(name)
         if ours not in offered:

@@ -13,8 +13,8 @@ from bayesmix.errors import ArgumentError, refuse_unknown
 from bayesmix.inference.geometry import choose_geometry
 from bayesmix.inference.graph import explicit_graph, marginal_graph
 from bayesmix.inference.ml import Optimizer, maximise
-from bayesmix.inference.priors import Priors, choose_priors
 from bayesmix.inference.posterior import draw_posterior
+from bayesmix.inference.priors import Priors, choose_priors
 from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
@@ -56,7 +56,13 @@ class Model:
     """
 
     def __init__(
-        self, formula: str | Specification, data: Any, *, family: str = "gaussian", priors: str = "default", **unknown: Any
+        self,
+        formula: str | Specification,
+        data: Any,
+        *,
+        family: str = "gaussian",
+        priors: str = "default",
+        **unknown: Any,
     ) -> None:
         refuse_unknown("Model", unknown, ("family", "priors"))
         if family != "gaussian":
@@ -112,9 +118,7 @@ class Model:
     def _reml(self) -> LikelihoodFit:
         return LikelihoodFit(self._design, self._products, maximise(self._products, reml=True))
 
-    def reml(
-        self, *, optimizer: Optimizer | None = None, start: Floats | None = None, **unknown: Any
-    ) -> LikelihoodFit:
+    def reml(self, *, optimizer: Optimizer | None = None, start: Floats | None = None, **unknown: Any) -> LikelihoodFit:
         """Fit by restricted maximum likelihood.
 
         Parameters
@@ -208,13 +212,9 @@ class Model:
         names = ("draws", "tune", "chains", "cores", "seed", "sampler", "target_accept", "group_effects", "progress")
         refuse_unknown("sample", unknown, names)
         settings = Settings(draws, tune, chains, cores, seed, sampler, target_accept, progress)
-        found = draw_posterior(
-            self._design, self._products, self._priors, self._reml.solution, settings, group_effects
-        )
+        found = draw_posterior(self._design, self._products, self._priors, self._reml.solution, settings, group_effects)
         attributes = {"formula": self.formula, "sampler": sampler, "priors": self._priors.preset}
-        idata = build_idata(
-            self._design, found.variables, found.raw, found.variances, found.effects, attributes
-        )
+        idata = build_idata(self._design, found.variables, found.raw, found.variances, found.effects, attributes)
         return BayesFit(self._design, self._products, self._priors, idata, found.effects)
 
     def __repr__(self) -> str:

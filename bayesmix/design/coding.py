@@ -119,7 +119,7 @@ def atom_values(atom: Atom, columns: Mapping[str, Column], memory: Memory, group
     found = as_categories(columns[source])
     if atom.label not in found.labels:
         return np.zeros(len(found.codes))
-    return (found.codes == found.labels.index(atom.label)).astype(float)
+    return np.asarray(found.codes == found.labels.index(atom.label), dtype=float)
 
 
 def column_values(

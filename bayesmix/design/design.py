@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesmix.design.coding import CONSTANT, Indicator, ModelColumn, categorical_column, code_terms, column_values
+from bayesmix.design.coding import CONSTANT, ModelColumn, categorical_column, code_terms, column_values
 from bayesmix.design.frame import Categories, Column, Numbers, as_categories, read_columns
 from bayesmix.design.groups import Grouping, Tree, build_tree, read_grouping
 from bayesmix.design.products import CrossProducts, LevelProducts, Standardised, grouped_sums, standardise
@@ -299,10 +299,9 @@ def _least_squares(design: Design, inner: Standardised) -> tuple[Floats, Floats,
     y = design.response - design.offset
     places = design.fixed
     centred = len(places) > 0 and places[0] == 0
+    X = design.values[:, places]
     if centred:
         X = np.column_stack([np.ones(design.n), inner.values[:, places[1:] - 1]])
-    else:
-        X = design.values[:, places]
     size = np.sqrt(np.einsum("ij,ij->j", X, X))
     X = X / size
     fit = np.zeros(len(places))
@@ -428,8 +427,8 @@ def _blocks_of(bar: GroupTerm, columns: Mapping[str, Column], notes: list[str]) 
     for term, block in zip(bar.effects, blocks, strict=True):
         if len(block) > 1:
             notes.append(
-                f"({term.label} || {bar.level}): '{term.label}' is categorical; its {len(block)} effects are correlated "
-                f"with each other and independent of the rest, (0 + {term.label} | {bar.level}), as in lme4."
+                f"({term.label} || {bar.level}): '{term.label}' is categorical; its {len(block)} effects are "
+                f"correlated with each other and independent of the rest, (0 + {term.label} | {bar.level}), as in lme4."
             )
     return blocks
 

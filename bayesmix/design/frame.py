@@ -1,4 +1,4 @@
-"""The door: any data frame narwhals knows becomes plain columns, with missing values counted and nothing copied twice."""
+"""The door: any data frame narwhals knows becomes plain columns of numbers or categories."""
 
 from __future__ import annotations
 

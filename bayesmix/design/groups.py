@@ -1,9 +1,10 @@
-"""Groupings become codes, and codes become a tree, found from the cells that occur and not from how they are written."""
+"""Groupings become codes, and codes a tree, found from the cells that occur and not from how they are written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def build_tree(groupings: list[Grouping]) -> Tree:
     DesignError
         Two groupings cross; a pair of cells that shows it is named.
     """
-    maps = [_map_up(lower, upper) for lower, upper in zip(groupings, groupings[1:], strict=False)]
+    maps = [_map_up(lower, upper) for lower, upper in pairwise(groupings)]
     order: list[Integers] = []
     keys = np.zeros(0, np.int64)
     for level in range(len(groupings) - 1, -1, -1):

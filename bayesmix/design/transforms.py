@@ -130,7 +130,7 @@ def _group_of(call: Call, columns: Mapping[str, Column], default_group: str | No
     if default_group is None:
         raise DataError(
             f"{call.function}() names no grouping, and the model has not exactly one.",
-            f"Expected a grouping column as second argument where there is not exactly one level.",
+            "Expected a grouping column as second argument where there is not exactly one level.",
             f"Write {call.function}(x, school) with your grouping.",
         )
     return as_categories(columns[default_group])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +60,7 @@ def conditional_effects(products: CrossProducts, solution: MlSolution) -> Condit
     sigma2 = solution.sigma**2
     back = np.linalg.inv(coordinates.fixed) if p else np.zeros((0, 0))
     return ConditionalEffects(
-        tuple(part.reshape(shape) * products.response_scale for part, shape in zip(_split(means, shapes), shapes, strict=True)),
+        tuple(products.response_scale * part for part in _split(means, shapes)),
         tuple(sigma2 * part for part in given[0]),
         tuple(sigma2 * part for part in predicted[0]),
         tuple(sigma2 * np.einsum("ab,jbq->jaq", back, part) for part in predicted[1]),
@@ -88,12 +89,13 @@ def _covariances(
     D, N = np.ascontiguousarray(D), np.ascontiguousarray(N)
     covariances(coordinates.packed, coordinates.body, roots, factors, D, N, variances, with_fixed)
     return (
-        [part.reshape(shape) for part, shape in zip(_split(variances, squares), squares, strict=True)],
-        [part.reshape(shape) for part, shape in zip(_split(with_fixed, crossed), crossed, strict=True)],
+        _split(variances, squares),
+        _split(with_fixed, crossed),
     )
 
 
-def _split(flat: Floats, shapes: list[tuple[int, ...]]) -> list[Floats]:
+def _split(flat: Floats, shapes: Sequence[tuple[int, ...]]) -> list[Floats]:
     """Cut a flat vector into parts of the given shapes."""
     sizes = [int(np.prod(shape)) for shape in shapes]
-    return np.split(flat, np.cumsum(sizes)[:-1]) if sizes else []
+    parts = np.split(flat, np.cumsum(sizes)[:-1]) if sizes else []
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]

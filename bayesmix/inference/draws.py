@@ -122,8 +122,12 @@ def effect_draws(
         part = slice(start, min(start + step, n_draws))
         count = part.stop - part.start
         inner = rng.standard_normal((count, products.n_fixed))
-        noise = rng.standard_normal((count, width), out=kept) if kept is not None else rng.standard_normal((count, width))
-        posterior(coordinates.packed, coordinates.body, prior, lam[part], flat[part], variances.sigma[part], inner, noise)
+        noise = (
+            rng.standard_normal((count, width), out=kept) if kept is not None else rng.standard_normal((count, width))
+        )
+        posterior(
+            coordinates.packed, coordinates.body, prior, lam[part], flat[part], variances.sigma[part], inner, noise
+        )
         noise *= products.response_scale
         betas[part] = inner
         if start == 0:
@@ -135,10 +139,10 @@ def effect_draws(
     beta_user = products.response_fit + products.response_scale * np.linalg.solve(coordinates.fixed, betas.T).T
     return EffectDraws(
         beta_user,
-        None if kept is None else tuple(part.reshape(n_draws, J, q) for part, (J, q) in zip(_split(kept, shapes), shapes, strict=True)),
-        tuple(part.reshape(shape) for part, shape in zip(_split(mean + origin, shapes), shapes, strict=True)),
-        tuple(part.reshape(shape) for part, shape in zip(_split(sd, shapes), shapes, strict=True)),
-    )  # fmt: skip
+        None if kept is None else tuple(_split(kept, shapes)),
+        tuple(_split(mean + origin, shapes)),
+        tuple(_split(sd, shapes)),
+    )
 
 
 def _entries(levels: tuple[Level, ...], factors: tuple[Floats, ...]) -> list[Floats]:
@@ -158,6 +162,7 @@ def _entries(levels: tuple[Level, ...], factors: tuple[Floats, ...]) -> list[Flo
 
 
 def _split(flat: Floats, shapes: list[tuple[int, int]]) -> list[Floats]:
-    """Cut the last axis by level."""
+    """Cut the last axis by level and give each part its shape, (..., J, q)."""
     sizes = [J * q for J, q in shapes]
-    return np.split(flat, np.cumsum(sizes)[:-1], axis=-1) if sizes else []
+    parts = np.split(flat, np.cumsum(sizes)[:-1], axis=-1) if sizes else []
+    return [part.reshape(*flat.shape[:-1], *shape) for part, shape in zip(parts, shapes, strict=True)]

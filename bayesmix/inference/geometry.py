@@ -105,13 +105,13 @@ def _partials(covariance: Floats) -> Floats:
     correlation = (vectors * np.maximum(values, 0.05)) @ vectors.T
     root = np.linalg.cholesky(correlation)
     root /= np.linalg.norm(root, axis=1, keepdims=True)
-    partials = []
+    partials: list[float] = []
     for i in range(1, len(root)):
         left = 1.0
         for k in range(i):
             partials.append(root[i, k] / np.sqrt(left))
             left = max(left - root[i, k] ** 2, 1e-12)
-    return np.clip(np.array(partials), -0.9, 0.9)
+    return np.asarray(np.clip(np.array(partials), -0.9, 0.9))
 
 
 def unconstrained(variables: tuple[FreeVariable, ...], values: list[Floats]) -> Floats:

@@ -15,10 +15,10 @@ from bayesmix.design import CrossProducts, Design, Level
 from bayesmix.errors import PriorError
 from bayesmix.inference.geometry import Geometry
 from bayesmix.inference.naming import (
+    correlation_name,
     effect_name,
     groups_dim,
     pairs_dim,
-    correlation_name,
     partial_name,
     sd_name,
     signed_name,
@@ -263,4 +263,6 @@ def _simulate(
 
 def _entry_places(level: Level) -> list[tuple[int, int]]:
     """Row and column of each free entry of a level, in the order of theta."""
-    return [(row, column) for start, stop in level.blocks for column in range(start, stop) for row in range(column, stop)]
+    return [
+        (row, column) for start, stop in level.blocks for column in range(start, stop) for row in range(column, stop)
+    ]

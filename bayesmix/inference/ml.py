@@ -154,8 +154,8 @@ def maximise(
     assert best is not None
     if not best[2].holds:
         raise ConvergenceError(
-            f"The optimiser stopped at criterion {best[0]:.6f} with stationarity {best[2].stationarity:.1e} and smallest "
-            f"eigenvalue {best[2].smallest_eigenvalue:.1e}.",
+            f"The optimiser stopped at criterion {best[0]:.6f} with stationarity {best[2].stationarity:.1e} and "
+            f"smallest eigenvalue {best[2].smallest_eigenvalue:.1e}.",
             "Expected both within 1e-6 of an optimum.",
             "Centre and scale the predictors, simplify the random part, or raise Optimizer(max_iterations=...).",
         )

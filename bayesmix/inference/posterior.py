@@ -78,7 +78,9 @@ def _keep_effects(group_effects: bool | str | None, products: CrossProducts, set
     """Whether draws of group effects are kept."""
     if group_effects not in (True, False, None, "summary"):
         raise ArgumentError(
-            f"group_effects={group_effects!r}.", "Expected True, False, 'summary' or None.", "Leave it out to decide by size."
+            f"group_effects={group_effects!r}.",
+            "Expected True, False, 'summary' or None.",
+            "Leave it out to decide by size.",
         )
     if group_effects is None:
         count = sum(level.n_groups * level.basis.shape[1] for level in products.levels)
@@ -89,5 +91,5 @@ def _keep_effects(group_effects: bool | str | None, products: CrossProducts, set
                 "(group_effects=True keeps all).",
                 flush=True,
             )
-        return size <= KEPT_BYTES
+        return bool(size <= KEPT_BYTES)
     return group_effects is True

@@ -104,8 +104,8 @@ def choose_priors(preset: str, design: Design) -> Priors:
     Parameters
     ----------
     preset : {"default", "flat"}
-        ``"default"``: intercept at the predictors' means Normal(mean y, 2.5 sd y), slopes Normal(0, 2.5 sd y/sd x), sd of
-        varying intercepts HalfStudentT(4, sd y), of varying slopes HalfStudentT(4, sd y/sd x), correlations LKJ(2),
+        ``"default"``: intercept at the predictors' means Normal(mean y, 2.5 sd y), slopes Normal(0, 2.5 sd y/sd x), sd
+        of varying intercepts HalfStudentT(4, sd y), of varying slopes HalfStudentT(4, sd y/sd x), correlations LKJ(2),
         sigma HalfStudentT(4, sd y). Without an intercept, root mean squares take the place of sds of y and x for the
         fixed effects. ``"flat"``: constant everywhere, uniform partial correlations; its mode is the REML estimate.
     design : Design
@@ -198,4 +198,3 @@ def beta_prior_vector(priors: Priors, coordinates: Coordinates, products: CrossP
     inner_mean = (scale * mean - T @ products.response_fit) / products.response_scale
     inner_sd = scale * sd / products.response_scale
     return np.concatenate([[NORMAL], inner_mean, np.diag(inner_sd**-2.0).ravel()])
-

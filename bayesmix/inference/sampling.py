@@ -51,7 +51,9 @@ class Settings:
         for name, least in (("draws", 4), ("tune", 1), ("chains", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise ArgumentError(f"{name}={value!r}.", f"Expected a whole number of at least {least}.", "Correct it.")
+                raise ArgumentError(
+                    f"{name}={value!r}.", f"Expected a whole number of at least {least}.", "Correct it."
+                )
         if self.sampler not in ("nutpie", "pymc"):
             raise ArgumentError(
                 f"sampler={self.sampler!r} is not offered.", "Expected 'nutpie' or 'pymc'.", "Choose one of these."

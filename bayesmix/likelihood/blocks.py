@@ -16,7 +16,7 @@ Integers = NDArray[np.int64]
 
 
 @njit
-def cholesky(A, n):
+def cholesky(A: Floats, n: int) -> float:
     """Overwrite the lower triangle of A[:n, :n] with its Cholesky factor; return log|A| (nan if not positive)."""
     total, product = 0.0, 1.0
     for i in range(n):
@@ -34,11 +34,11 @@ def cholesky(A, n):
                     product = 1.0
             else:
                 A[i, j] = s / A[j, j]
-    return 2.0 * (total + np.log(product))
+    return float(2.0 * (total + np.log(product)))
 
 
 @njit
-def solve_lower(C, n, b):
+def solve_lower(C: Floats, n: int, b: Floats) -> None:
     """Overwrite the vector b with C^-1 b, C lower triangular."""
     for i in range(n):
         s = b[i]
@@ -48,7 +48,7 @@ def solve_lower(C, n, b):
 
 
 @njit
-def solve_upper(C, n, b):
+def solve_upper(C: Floats, n: int, b: Floats) -> None:
     """Overwrite the vector b with C'^-1 b, C lower triangular."""
     for i in range(n - 1, -1, -1):
         s = b[i]
@@ -58,7 +58,7 @@ def solve_upper(C, n, b):
 
 
 @njit
-def inverse_from_cholesky(C, n, out):
+def inverse_from_cholesky(C: Floats, n: int, out: Floats) -> None:
     """Write (C C')^-1 to out."""
     column = np.zeros(n)
     for j in range(n):
@@ -72,7 +72,7 @@ def inverse_from_cholesky(C, n, out):
 
 
 @njit
-def add_into(out, X):
+def add_into(out: Floats, X: Floats) -> None:
     """Add a matrix; as a loop, because NumPy's broadcasting costs seconds to compile."""
     for r in range(X.shape[0]):
         for c in range(X.shape[1]):
@@ -80,7 +80,7 @@ def add_into(out, X):
 
 
 @njit
-def clear(X):
+def clear(X: Floats) -> None:
     """Set a matrix to zero."""
     for r in range(X.shape[0]):
         for c in range(X.shape[1]):
@@ -88,7 +88,7 @@ def clear(X):
 
 
 @njit
-def times(A, x):
+def times(A: Floats, x: Floats) -> Floats:
     """The product A x; loops, because a BLAS call costs more than the product."""
     out = np.zeros(A.shape[0])
     for i in range(A.shape[0]):
@@ -98,7 +98,7 @@ def times(A, x):
 
 
 @njit
-def posterior_factor(S, g, z, L, C, Y, H):
+def posterior_factor(S: Floats, g: int, z: Integers, L: Floats, C: Floats, Y: Floats, H: Floats) -> float:
     """Factor M = I + L'S_g[z,z]L = C C', write Y = C^-1 L' and H = L M^-1 L' = Y'Y; return log|M|."""
     m, q = L.shape
     for b in range(q):

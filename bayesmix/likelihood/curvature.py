@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
 from bayesmix.likelihood.blocks import add_into, clear
 from bayesmix.likelihood.layout import LEVELS
 from bayesmix.likelihood.passes import level_columns, level_sizes, widest
@@ -18,7 +19,7 @@ Integers = NDArray[np.int64]
 
 
 @njit
-def pair(i, j):
+def pair(i: int, j: int) -> int:
     """Place of the pair (i, j), either way round, in a packed triangle."""
     if i < j:
         i, j = j, i
@@ -26,7 +27,7 @@ def pair(i, j):
 
 
 @njit
-def add_projected(X, z, F, rows, out):
+def add_projected(X: Floats, z: Integers, F: Floats, rows: Floats, out: Floats) -> None:
     """Add T'XT to out, with T = I - F in rows z; rows is scratch (m, K). X is symmetric."""
     m = z.shape[0]
     K = X.shape[0]
@@ -47,7 +48,7 @@ def add_projected(X, z, F, rows, out):
 
 
 @njit
-def add_symmetric_product(U, V, m, weight, out):
+def add_symmetric_product(U: Floats, V: Floats, m: int, weight: float, out: Floats) -> None:
     """Add weight * (U'V + V'U) to out, over the first m rows of U and V."""
     K = out.shape[0]
     for r in range(K):
@@ -59,7 +60,7 @@ def add_symmetric_product(U, V, m, weight, out):
 
 
 @njit
-def product_rows(b, E, m, out):
+def product_rows(b: Floats, E: Floats, m: int, out: Floats) -> None:
     """out = b E over the first m rows."""
     for i in range(m):
         for c in range(E.shape[1]):
@@ -70,7 +71,7 @@ def product_rows(b, E, m, out):
 
 
 @njit
-def trace_with(H, X, z):
+def trace_with(H: Floats, X: Floats, z: Integers) -> float:
     """tr(H X[z,z])."""
     s = 0.0
     for i in range(z.shape[0]):
@@ -80,7 +81,7 @@ def trace_with(H, X, z):
 
 
 @njit
-def columns_times(X, z, B, m, out):
+def columns_times(X: Floats, z: Integers, B: Floats, m: int, out: Floats) -> None:
     """out = (X[z,:])' seen through B: out[a, :] = sum_i B[a, i] X[z[i], :], over m rows."""
     for a in range(m):
         for c in range(X.shape[0]):
@@ -91,7 +92,20 @@ def columns_times(X, z, B, m, out):
 
 
 @njit
-def lower_pairs(one, two, n_low, z, H, F, rows, work, to_two, ld1, ld2, to_one):
+def lower_pairs(
+    one: Floats,
+    two: Floats,
+    n_low: int,
+    z: Integers,
+    H: Floats,
+    F: Floats,
+    rows: Floats,
+    work: Floats,
+    to_two: Floats,
+    ld1: Floats,
+    ld2: Floats,
+    to_one: Floats,
+) -> None:
     """Derivatives in the entries of lower levels, carried through this group's elimination."""
     m = z.shape[0]
     K = F.shape[1]
@@ -126,7 +140,18 @@ def lower_pairs(one, two, n_low, z, H, F, rows, work, to_two, ld1, ld2, to_one):
 
 
 @njit
-def own_pairs(E, z, mats, first, count, own, to_one, to_two, ld1, ld2):
+def own_pairs(
+    E: Floats,
+    z: Integers,
+    mats: Floats,
+    first: int,
+    count: int,
+    own: Floats,
+    to_one: Floats,
+    to_two: Floats,
+    ld1: Floats,
+    ld2: Floats,
+) -> None:
     """Derivatives in this level's own entries, with E = A'[z,:] after elimination."""
     m = z.shape[0]
     K = E.shape[1]
@@ -152,7 +177,18 @@ def own_pairs(E, z, mats, first, count, own, to_one, to_two, ld1, ld2):
 
 
 @njit
-def mixed_pairs(moved, E, z, mats, own, n_low, first, count, to_two, ld2):
+def mixed_pairs(
+    moved: Floats,
+    E: Floats,
+    z: Integers,
+    mats: Floats,
+    own: Floats,
+    n_low: int,
+    first: int,
+    count: int,
+    to_two: Floats,
+    ld2: Floats,
+) -> None:
     """Derivatives in one lower and one own entry; moved holds a_i = T'A_iT of this group."""
     m = z.shape[0]
     K = E.shape[1]
@@ -170,7 +206,20 @@ def mixed_pairs(moved, E, z, mats, own, n_low, first, count, to_two, ld2):
 
 
 @njit
-def walk_second_order(layout, parent, leaf, upper, H, E, level_of, mats, one, two, ld1, ld2):
+def walk_second_order(
+    layout: Floats,
+    parent: Integers,
+    leaf: Floats,
+    upper: Floats,
+    H: Floats,
+    E: Floats,
+    level_of: Integers,
+    mats: Floats,
+    one: Floats,
+    two: Floats,
+    ld1: Floats,
+    ld2: Floats,
+) -> None:
     """Fill the last slots of one, two (levels + 1 of each) with R_i, R_ij; ld1, ld2 likewise.
 
     upper, H and E come from the up pass. level_of: (P,) level of each entry, ascending; mats: (P, m, m) its constant
@@ -212,7 +261,18 @@ def walk_second_order(layout, parent, leaf, upper, H, E, level_of, mats, one, tw
                 for i in range(n_low):
                     clear(moved[i])
                 lower_pairs(
-                    one[level], two[level], n_low, z, covariance, projection, rows, work, two[level + 1], ld1, ld2, moved
+                    one[level],
+                    two[level],
+                    n_low,
+                    z,
+                    covariance,
+                    projection,
+                    rows,
+                    work,
+                    two[level + 1],
+                    ld1,
+                    ld2,
+                    moved,
                 )
                 for i in range(n_low):
                     add_into(one[level + 1, i], moved[i])
@@ -232,7 +292,7 @@ def walk_second_order(layout, parent, leaf, upper, H, E, level_of, mats, one, tw
 
 
 @njit
-def project(S, at, z, covariance, out):
+def project(S: Floats, at: int, z: Integers, covariance: Floats, out: Floats) -> None:
     """out = H S[z,:]."""
     m = z.shape[0]
     for a in range(m):
@@ -244,7 +304,7 @@ def project(S, at, z, covariance, out):
 
 
 @njit
-def ancestor(parent, leaf, steps):
+def ancestor(parent: Integers, leaf: int, steps: int) -> int:
     """The group ``steps`` levels above a leaf."""
     g = leaf
     for _ in range(steps):

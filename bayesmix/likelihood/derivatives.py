@@ -1,7 +1,7 @@
 """Derivatives of the (restricted) likelihood in variances and covariances, exactly, from the second-order pass.
 
-With R_i, R_ij, ld_i, ld_ij the derivatives of R = W'V^-1W and of log|V|: Satterthwaite df, Kenward-Roger, Newton steps and
-every information matrix are small algebra on these arrays.
+With R_i, R_ij, ld_i, ld_ij the derivatives of R = W'V^-1W and of log|V|, Newton steps and every information matrix are
+small algebra on these arrays.
 """
 
 from __future__ import annotations
@@ -183,8 +183,8 @@ def _at_scale(at: SecondOrder, n: int, sigma2: float) -> SecondOrder:
 def information(at: SecondOrder, n: int, sigma2: float, kind: str) -> Floats:
     """Information on (sigma^2, Sigma) at the estimate, (P + 1, P + 1).
 
-    ``"reml"`` and ``"ml"`` are observed (half the Hessian of the deviance); ``"expected-reml"`` and ``"expected-ml"`` are
-    their expectations. Searle, Casella & McCulloch (1992), ch. 6.
+    ``"reml"`` and ``"ml"`` are observed (half the Hessian of the deviance); ``"expected-reml"`` and ``"expected-ml"``
+    are their expectations. Searle, Casella & McCulloch (1992), ch. 6.
     """
     if kind in ("reml", "ml"):
         return absolute_deviance(at, n, sigma2, kind == "reml").hessian / 2

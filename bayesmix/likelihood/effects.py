@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
 from bayesmix.likelihood.blocks import add_into, posterior_factor, solve_upper
 from bayesmix.likelihood.layout import LEVELS
 from bayesmix.likelihood.passes import level_columns, level_root, level_sizes, widest
@@ -14,7 +15,7 @@ Integers = NDArray[np.int64]
 
 
 @njit
-def level_factor(layout, factors, level):
+def level_factor(layout: Floats, factors: Floats, level: int) -> Floats:
     """The (q, q) factor Lambda of a level, in the coordinates in which its effects are reported."""
     start = 0
     for below in range(level):
@@ -25,7 +26,9 @@ def level_factor(layout, factors, level):
 
 
 @njit
-def effect_map(S, g, z, L, Lambda, C, Y, H, P):
+def effect_map(
+    S: Floats, g: int, z: Integers, L: Floats, Lambda: Floats, C: Floats, Y: Floats, H: Floats, P: Floats
+) -> None:
     """P = Lambda M^-1 L', the map from S[z,:]v to the mean of u; leaves C = chol(M), Y = C^-1 L' and H."""
     q = Lambda.shape[0]
     m = z.shape[0]
@@ -43,7 +46,17 @@ def effect_map(S, g, z, L, Lambda, C, Y, H, P):
 
 
 @njit
-def draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out):
+def draw_effects(
+    layout: Floats,
+    parent: Integers,
+    leaf: Floats,
+    upper: Floats,
+    roots: Floats,
+    factors: Floats,
+    v_root: Floats,
+    sigma: float,
+    out: Floats,
+) -> None:
     """Replace the standard normals in ``out`` by group effects given v at the root (zeros there give the means).
 
     out holds the effects of all groups, level after level, (J, q) each. u = P S[z,:] v_parent + sigma Lambda C'^-1 N.
@@ -103,7 +116,18 @@ def draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out
 
 
 @njit
-def effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_root, variances, with_fixed):
+def effect_covariances(
+    layout: Floats,
+    parent: Integers,
+    leaf: Floats,
+    upper: Floats,
+    roots: Floats,
+    factors: Floats,
+    D_root: Floats,
+    N_root: Floats,
+    variances: Floats,
+    with_fixed: Floats,
+) -> None:
     """Covariances, over sigma^2, of the effects and of fixed and group effects; the D recursion.
 
     D_root = 0 gives the variance given beta (what lme4 reports), D_root = X-part R_xx^-1 the prediction error variance.
@@ -171,7 +195,7 @@ def effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_ro
 
 
 @njit
-def rows_times(P, S, at, z, q, F):
+def rows_times(P: Floats, S: Floats, at: int, z: Integers, q: int, F: Floats) -> None:
     """F = P S[z,:]."""
     for a in range(q):
         for c in range(S.shape[1]):
@@ -182,7 +206,7 @@ def rows_times(P, S, at, z, q, F):
 
 
 @njit
-def sandwich(F, D, n, out):
+def sandwich(F: Floats, D: Floats, n: int, out: Floats) -> None:
     """out = F D F' over the first n rows of F."""
     K = D.shape[0]
     row = np.empty(K)
@@ -200,7 +224,7 @@ def sandwich(F, D, n, out):
 
 
 @njit
-def add_inverse_variance(C, Lambda, q, out):
+def add_inverse_variance(C: Floats, Lambda: Floats, q: int, out: Floats) -> None:
     """Add Lambda M^-1 Lambda', the covariance of u given everything above it."""
     half = np.empty((q, q))
     for a in range(q):

@@ -15,7 +15,7 @@ CHUNK = 64
 
 
 @njit
-def factor_chunk(S, at, n, z, L, M, Y, H, h):
+def factor_chunk(S: Floats, at: int, n: int, z: Integers, L: Floats, M: Floats, Y: Floats, H: Floats, h: int) -> None:
     """M = I + L'S[z,z]L = U D U' (U unit lower and D^-1, in place), Y = U^-1 L', H = Y'D^-1Y, for n groups.
 
     S is read from group ``at`` on, H written from group ``h`` on; the rest is scratch by place in the chunk.
@@ -74,7 +74,7 @@ def factor_chunk(S, at, n, z, L, M, Y, H, h):
 
 
 @njit
-def times_rows(H, h, X, n, out):
+def times_rows(H: Floats, h: int, X: Floats, n: int, out: Floats) -> None:
     """out = H X over m rows, H from group h on."""
     m, K = X.shape[0], X.shape[1]
     for a in range(m):
@@ -87,7 +87,7 @@ def times_rows(H, h, X, n, out):
 
 
 @njit
-def subtract_block(S, at, z, X, n, out, e):
+def subtract_block(S: Floats, at: int, z: Integers, X: Floats, n: int, out: Floats, e: int) -> None:
     """Subtract S[z,z] X from out (from group e on)."""
     m, K = X.shape[0], X.shape[1]
     for a in range(m):
@@ -99,7 +99,20 @@ def subtract_block(S, at, z, X, n, out, e):
 
 
 @njit
-def rows_chunk(S, at, n, z, omega, H, h, E, e, F, X, rest):
+def rows_chunk(
+    S: Floats,
+    at: int,
+    n: int,
+    z: Integers,
+    omega: Floats,
+    H: Floats,
+    h: int,
+    E: Floats,
+    e: int,
+    F: Floats,
+    X: Floats,
+    rest: Floats,
+) -> None:
     """E = (I + S[z,z] Omega)^-1 S[z,:], the rows z of S after elimination, and F = H S[z,:].
 
     S - S H S alone loses eight digits of these rows at variance ratios of 1e8; one step of refinement with the
@@ -134,7 +147,21 @@ def rows_chunk(S, at, n, z, omega, H, h, E, e, F, X, rest):
 
 
 @njit
-def add_chunk(S, at, n, z, in_z, E, e, F, line, parent, first, shift, out):
+def add_chunk(
+    S: Floats,
+    at: int,
+    n: int,
+    z: Integers,
+    in_z: Integers,
+    E: Floats,
+    e: int,
+    F: Floats,
+    line: Floats,
+    parent: Integers,
+    first: int,
+    shift: int,
+    out: Floats,
+) -> None:
     """Add S' = S - S[:,z] H S[z,:] of n groups to their parents in out; rows and columns z are taken from E.
 
     Groups ``first`` to ``first + n`` by global number, parents counted from ``shift``.
@@ -164,7 +191,7 @@ def add_chunk(S, at, n, z, in_z, E, e, F, line, parent, first, shift, out):
 
 
 @njit
-def add_to_parents(line, n, parent, first, shift, r, c, out):
+def add_to_parents(line: Floats, n: int, parent: Integers, first: int, shift: int, r: int, c: int, out: Floats) -> None:
     """Add one entry of n groups to their parents; neighbours mostly share one."""
     k = 0
     while k < n:
@@ -179,7 +206,20 @@ def add_to_parents(line, n, parent, first, shift, r, c, out):
 
 
 @njit
-def adjoint_chunk(E, e, n, z, adjoint, parent, first, shift, EG, line, level, d_omega):
+def adjoint_chunk(
+    E: Floats,
+    e: int,
+    n: int,
+    z: Integers,
+    adjoint: Floats,
+    parent: Integers,
+    first: int,
+    shift: int,
+    EG: Floats,
+    line: Floats,
+    level: int,
+    d_omega: Floats,
+) -> None:
     """Add S'[z,z] - E G E' of n groups to dOmega of their level, G the adjoint of each group's parent."""
     m, K = EG.shape[0], EG.shape[1]
     together = parent[first] == parent[first + n - 1]

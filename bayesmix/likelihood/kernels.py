@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numba import carray, types
 from numpy.typing import NDArray
+
 from bayesmix.likelihood.blocks import cholesky, inverse_from_cholesky, solve_upper, times
 from bayesmix.likelihood.curvature import walk_second_order
 from bayesmix.likelihood.effects import draw_effects, effect_covariances
@@ -47,12 +48,13 @@ from bayesmix.likelihood.passes import (
 from bayesmix.likelihood.sources import SOURCE_HASH, cached, cached_c, njit
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 FLAT, NORMAL, EXPLICIT = 0.0, 1.0, 2.0
 
 
 @njit
-def unpack(layout, body):
+def unpack(layout: Floats, body: Floats) -> tuple[Integers, Floats]:
     """The parents of all groups and the leaf cross-products, out of the one flat body."""
     total = 0
     for level in range(int(layout[LEVELS])):
@@ -66,7 +68,7 @@ def unpack(layout, body):
 
 
 @njit
-def scaled(x, divisor):
+def scaled(x: Floats, divisor: float) -> Floats:
     """x / divisor, as a loop."""
     out = np.empty(x.shape[0])
     for i in range(x.shape[0]):
@@ -75,13 +77,13 @@ def scaled(x, divisor):
 
 
 @njit
-def new_upper(parent, leaf):
+def new_upper(parent: Integers, leaf: Floats) -> Floats:
     """Room for S of every group above the leaves and, last, of the root."""
     return np.zeros((leaf.shape[1], leaf.shape[1], max(parent.shape[0] - leaf.shape[2], 0) + 1))
 
 
 @njit
-def last_of(upper):
+def last_of(upper: Floats) -> Floats:
     """The matrix of the root, (K, K)."""
     K = upper.shape[0]
     out = np.empty((K, K))
@@ -92,7 +94,7 @@ def last_of(upper):
 
 
 @njit
-def set_last(upper, matrix):
+def set_last(upper: Floats, matrix: Floats) -> None:
     """Write the matrix of the root."""
     for r in range(matrix.shape[0]):
         for c in range(matrix.shape[1]):
@@ -100,7 +102,7 @@ def set_last(upper, matrix):
 
 
 @njit
-def sum_up(layout, parent, leaf, roots):
+def sum_up(layout: Floats, parent: Integers, leaf: Floats, roots: Floats) -> tuple[float, Floats]:
     """The up pass alone: log|V| and S of every group above the leaves."""
     K = leaf.shape[1]
     span, _ = widest(layout)
@@ -114,7 +116,9 @@ def _build(source_hash: int) -> tuple[Any, ...]:
     """Compile the kernels against one state of the sources."""
 
     @cached
-    def profiled(theta, layout, body, reml):
+    def profiled(
+        theta: Floats, layout: Floats, body: Floats, reml: bool
+    ) -> tuple[float, Floats, Floats, Floats, float, Floats]:
         """Profiled deviance, its gradient in theta, dOmega by level, beta, r2 and the inverse of R_xx."""
         source_hash  # noqa: B018  (a closure cell: Numba keys its cache on it)
         parent, leaf = unpack(layout, body)
@@ -135,14 +139,25 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         return value, theta_gradient(layout, roots, d_omega), d_omega, beta, r2, inverse
 
     @cached
-    def root_products(roots, layout, body):
+    def root_products(roots: Floats, layout: Floats, body: Floats) -> tuple[Floats, float, Floats]:
         """R = W'V^-1W, log|V| and the S of every group above the leaves, (K, K, groups), the root last."""
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
         logdet, upper = sum_up(layout, parent, leaf, roots)
         return last_of(upper), logdet, upper
 
-    def density(vector_at, vector_size, prior_at, prior_size, lam_at, lam_size, sigma, beta_at, beta_size, out_at):
+    def density(
+        vector_at: Any,
+        vector_size: int,
+        prior_at: Any,
+        prior_size: int,
+        lam_at: Any,
+        lam_size: int,
+        sigma: float,
+        beta_at: Any,
+        beta_size: int,
+        out_at: Any,
+    ) -> None:
         """The C function behind :func:`log_density`; fills out = value, d_sigma, d_lam, d_beta."""
         source_hash  # noqa: B018
         vector = carray(vector_at, (vector_size,))
@@ -192,7 +207,9 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         out[1] = -0.5 * d_sigma
 
     @cached
-    def second_order(roots, layout, body, level_of, mats):
+    def second_order(
+        roots: Floats, layout: Floats, body: Floats, level_of: Integers, mats: Floats
+    ) -> tuple[Floats, Floats, Floats, float, Floats, Floats]:
         """R, R_i, R_ij, log|V| and its ld_i, ld_ij, in the entries of Omega (packed pairs i >= j)."""
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
@@ -213,7 +230,9 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         return last_of(upper), one[depth - 1], two[depth - 1], logdet, ld1, ld2
 
     @cached
-    def effects(layout, body, roots, factors, v_root, sigma, out):
+    def effects(
+        layout: Floats, body: Floats, roots: Floats, factors: Floats, v_root: Floats, sigma: float, out: Floats
+    ) -> None:
         """Group effects given v at the root, in place of the standard normals in out (zeros: their means)."""
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
@@ -221,7 +240,16 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out)
 
     @cached
-    def covariances(layout, body, roots, factors, D_root, N_root, variances, with_fixed):
+    def covariances(
+        layout: Floats,
+        body: Floats,
+        roots: Floats,
+        factors: Floats,
+        D_root: Floats,
+        N_root: Floats,
+        variances: Floats,
+        with_fixed: Floats,
+    ) -> None:
         """Conditional covariances of the effects, and with the fixed effects, over sigma^2 (flat, by level)."""
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
@@ -229,7 +257,16 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         effect_covariances(layout, parent, leaf, upper, roots, factors, D_root, N_root, variances, with_fixed)
 
     @cached
-    def posterior(layout, body, prior, lam, factors, sigma, beta, effect_noise):
+    def posterior(
+        layout: Floats,
+        body: Floats,
+        prior: Any,
+        lam: Floats,
+        factors: Floats,
+        sigma: Floats,
+        beta: Floats,
+        effect_noise: Floats,
+    ) -> None:
         """Exact draws of beta and u for each draw of (lam, sigma), in place of the standard normals given.
 
         lam (D, k) free entries and factors (D, f) full factors, both absolute; sigma (D,); beta (D, p) normals, or the

@@ -99,11 +99,29 @@ class Layout:
             at_entries, at = at, at + level.entries.size
             tail += [level.columns.astype(float), np.ravel(level.basis), np.ravel(level.entries).astype(float)]
             count = len(level.entries)
-            record = [level.n_groups, level.columns.size, level.n_effects, first, at_columns, at_basis, at_entries]
+            record: list[float] = [
+                level.n_groups,
+                level.columns.size,
+                level.n_effects,
+                first,
+                at_columns,
+                at_basis,
+                at_entries,
+            ]
             records.append([*record, count, entry_first, root])
             first, entry_first, root = first + level.n_groups, entry_first + count, root + level.basis.size
         leaves = self.levels[0].n_groups if self.levels else 1
-        header = [at, len(self.levels), self.width, self.n_fixed, self.n, entry_first, at_fixed, leaves, root]
+        header: list[float] = [
+            at,
+            len(self.levels),
+            self.width,
+            self.n_fixed,
+            self.n,
+            entry_first,
+            at_fixed,
+            leaves,
+            root,
+        ]
         header += [self.log_jacobian, self.response_scale, 0.0]
         return np.concatenate([np.array(header, float), np.array(records, float).ravel(), *tail])
 

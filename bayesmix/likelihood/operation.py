@@ -45,7 +45,9 @@ class MarginalLikelihood(Op):  # type: ignore[misc]
     def pullback(self, inputs: list[Variable], outputs: list[Variable], cotangents: list[Variable]) -> list[Variable]:
         """Exact gradient of the log density; there is none of the gradient itself."""
         if any(not isinstance(g.type, DisconnectedType) for g in cotangents[1:]):
-            raise NotImplementedError("second derivatives come from bayesmix.likelihood.derivatives, not from the graph")
+            raise NotImplementedError(
+                "second derivatives come from bayesmix.likelihood.derivatives, not from the graph"
+            )
         _, d_lam, d_sigma, d_beta = outputs
         g = cotangents[0]
         return [DisconnectedType()(), DisconnectedType()(), g * d_lam, g * d_sigma, g * d_beta]
@@ -65,11 +67,9 @@ def _funcify(op: MarginalLikelihood, node: Apply, **kwargs: Any) -> tuple[Any, i
     name = f"bayesmix_density_{SOURCE_HASH}"
     llvm.add_symbol(name, density_function().address)
     at, size = types.uintp, types.intp
-    density = types.ExternalFunction(
-        name, types.void(at, size, at, size, at, size, types.float64, at, size, at)
-    )
+    density = types.ExternalFunction(name, types.void(at, size, at, size, at, size, types.float64, at, size, at))
 
-    @numba_njit  # type: ignore[untyped-decorator]
+    @numba_njit
     def marginal_likelihood(vector, prior, lam, sigma, beta):  # type: ignore[no-untyped-def]
         vector, prior = np.ascontiguousarray(vector), np.ascontiguousarray(prior)
         lam, beta = np.ascontiguousarray(lam), np.ascontiguousarray(beta)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
 from bayesmix.likelihood.blocks import cholesky, inverse_from_cholesky, times
 from bayesmix.likelihood.elimination import CHUNK, add_chunk, adjoint_chunk, factor_chunk, rows_chunk
 from bayesmix.likelihood.layout import (
@@ -34,14 +35,14 @@ Integers = NDArray[np.int64]
 
 
 @njit
-def level_sizes(layout, level):
+def level_sizes(layout: Floats, level: int) -> tuple[int, int, int, int]:
     """Groups J, inner columns m, effects q and first group of a level."""
     at = HEADER + RECORD * level
     return int(layout[at + GROUPS]), int(layout[at + SPAN]), int(layout[at + EFFECTS]), int(layout[at + FIRST])
 
 
 @njit
-def level_columns(layout, level):
+def level_columns(layout: Floats, level: int) -> Integers:
     """The inner columns z of a level."""
     at = HEADER + RECORD * level
     m = int(layout[at + SPAN])
@@ -53,7 +54,7 @@ def level_columns(layout, level):
 
 
 @njit
-def positions(z, K):
+def positions(z: Integers, K: int) -> Integers:
     """Where each of K columns stands in z, -1 where it does not."""
     at = np.full(K, -1, np.int64)
     for i in range(z.shape[0]):
@@ -62,7 +63,7 @@ def positions(z, K):
 
 
 @njit
-def level_root(layout, roots, level):
+def level_root(layout: Floats, roots: Floats, level: int) -> Floats:
     """L = B Lambda of a level, shape (m, q)."""
     at = HEADER + RECORD * level
     m = int(layout[at + SPAN])
@@ -72,7 +73,7 @@ def level_root(layout, roots, level):
 
 
 @njit
-def outer(L):
+def outer(L: Floats) -> Floats:
     """L L'."""
     m, q = L.shape
     omega = np.zeros((m, m))
@@ -84,7 +85,7 @@ def outer(L):
 
 
 @njit
-def widest(layout):
+def widest(layout: Floats) -> tuple[int, int]:
     """Largest m and largest q of all levels, at least 1."""
     m, q = 1, 1
     for level in range(int(layout[LEVELS])):
@@ -95,7 +96,9 @@ def widest(layout):
 
 
 @njit
-def ascend(layout, parent, leaf, roots, upper, H, E, keep):
+def ascend(
+    layout: Floats, parent: Integers, leaf: Floats, roots: Floats, upper: Floats, H: Floats, E: Floats, keep: bool
+) -> float:
     """Up pass. Fills upper (S of every group above the leaves, the root last), returns log|V|.
 
     With ``keep``, H and E = S'[z,:] of every group stay for the way down; without, they are scratch for one chunk.
@@ -136,11 +139,20 @@ def ascend(layout, parent, leaf, roots, upper, H, E, keep):
                     if not 1e-100 < product < 1e100:  # one logarithm for many factors, but no overflow
                         logdet -= np.log(product)
                         product = 1.0
-    return logdet - np.log(product)
+    return float(logdet - np.log(product))
 
 
 @njit
-def descend(layout, parent, leaf, upper, H, E, adjoint, d_omega):
+def descend(
+    layout: Floats,
+    parent: Integers,
+    leaf: Floats,
+    upper: Floats,
+    H: Floats,
+    E: Floats,
+    adjoint: Floats,
+    d_omega: Floats,
+) -> None:
     """Down pass. From the adjoint of R at the root (its last entry) to dOmega of every level, (levels, m, m)."""
     K, leaves = leaf.shape[1], leaf.shape[2]
     line = np.empty(CHUNK)
@@ -159,7 +171,9 @@ def descend(layout, parent, leaf, upper, H, E, adjoint, d_omega):
 
 
 @njit
-def pass_adjoint(S, at, z, H, g, above, F, FG, adjoint):
+def pass_adjoint(
+    S: Floats, at: int, z: Integers, H: Floats, g: int, above: int, F: Floats, FG: Floats, adjoint: Floats
+) -> None:
     """The adjoint of the children of g, T G T' + H at [z,z] with T = I - H S[z,:] in rows z."""
     m = z.shape[0]
     K = S.shape[0]
@@ -191,7 +205,7 @@ def pass_adjoint(S, at, z, H, g, above, F, FG, adjoint):
 
 
 @njit
-def fixed_basis(layout):
+def fixed_basis(layout: Floats) -> Floats:
     """The (K, p) map from fixed effects to inner columns."""
     K = int(layout[WIDTH])
     p = int(layout[FIXED])
@@ -200,7 +214,7 @@ def fixed_basis(layout):
 
 
 @njit
-def fixed_products(R, B):
+def fixed_products(R: Floats, B: Floats) -> tuple[Floats, Floats]:
     """R_xx and R_xy of the fixed effects, from R over the inner columns (the response is the last)."""
     K, p = B.shape
     RB = np.zeros((K, p))
@@ -221,7 +235,7 @@ def fixed_products(R, B):
 
 
 @njit
-def residual_vector(B, beta):
+def residual_vector(B: Floats, beta: Floats) -> Floats:
     """v: minus the fixed part at its columns, 1 at the response, so that Wv = y - X beta."""
     K, p = B.shape
     v = np.zeros(K)
@@ -233,7 +247,7 @@ def residual_vector(B, beta):
 
 
 @njit
-def quadratic(R, v):
+def quadratic(R: Floats, v: Floats) -> float:
     """v'Rv."""
     total = 0.0
     for r in range(v.shape[0]):
@@ -243,7 +257,7 @@ def quadratic(R, v):
 
 
 @njit
-def add_symmetric(G, B, inverse, weight):
+def add_symmetric(G: Floats, B: Floats, inverse: Floats, weight: float) -> None:
     """Add weight * B inverse B' to G."""
     K, p = B.shape
     for r in range(K):
@@ -256,7 +270,9 @@ def add_symmetric(G, B, inverse, weight):
 
 
 @njit
-def profiled_root(layout, R, logdet, reml, G):
+def profiled_root(
+    layout: Floats, R: Floats, logdet: float, reml: bool, G: Floats
+) -> tuple[float, Floats, float, Floats]:
     """Profiled deviance at the root, beta and sigma at their optima; adds its adjoint to G.
 
     Returns value, beta, r2 and the inverse of R_xx. Bates et al. (2015), eqs 34 and 41.
@@ -283,7 +299,9 @@ def profiled_root(layout, R, logdet, reml, G):
 
 
 @njit
-def marginal_root(layout, R, logdet, sigma, flat, mean, precision, G):
+def marginal_root(
+    layout: Floats, R: Floats, logdet: float, sigma: float, flat: bool, mean: Floats, precision: Floats, G: Floats
+) -> tuple[float, float]:
     """-2 log density of y with beta ~ N(mean, precision^-1), or flat, integrated out; adds its adjoint to G.
 
     Returns the value and its derivative in sigma at fixed Omega.
@@ -318,7 +336,9 @@ def marginal_root(layout, R, logdet, sigma, flat, mean, precision, G):
 
 
 @njit
-def explicit_root(layout, R, logdet, sigma, beta, G, d_beta):
+def explicit_root(
+    layout: Floats, R: Floats, logdet: float, sigma: float, beta: Floats, G: Floats, d_beta: Floats
+) -> tuple[float, float]:
     """-2 log density of y at given beta; adds its adjoint to G and its gradient in beta to d_beta."""
     B = fixed_basis(layout)
     n = layout[ROWS]
@@ -336,7 +356,7 @@ def explicit_root(layout, R, logdet, sigma, beta, G, d_beta):
 
 
 @njit
-def assemble_roots(layout, theta):
+def assemble_roots(layout: Floats, theta: Floats) -> Floats:
     """L = B Lambda(theta) of every level, flat."""
     roots = np.zeros(int(layout[ROOT_SIZE]))
     for level in range(int(layout[LEVELS])):
@@ -355,7 +375,7 @@ def assemble_roots(layout, theta):
 
 
 @njit
-def theta_gradient(layout, roots, d_omega):
+def theta_gradient(layout: Floats, roots: Floats, d_omega: Floats) -> Floats:
     """From dOmega to the gradient in theta: the free entries of B' 2 dOmega L."""
     gradient = np.zeros(int(layout[ENTRIES]))
     for level in range(int(layout[LEVELS])):

@@ -11,13 +11,22 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 
 from bayesmix.errors import BayesmixWarning
 
-_KERNEL_FILES = ("sources.py", "layout.py", "blocks.py", "elimination.py", "passes.py", "effects.py", "curvature.py", "kernels.py")
+_KERNEL_FILES = (
+    "sources.py",
+    "layout.py",
+    "blocks.py",
+    "elimination.py",
+    "passes.py",
+    "effects.py",
+    "curvature.py",
+    "kernels.py",
+)
 
 
 def _hash_sources() -> int:
@@ -29,11 +38,10 @@ def _hash_sources() -> int:
 
 
 SOURCE_HASH = _hash_sources()
-Function = TypeVar("Function", bound=Callable[..., Any])
 _warned: list[str] = []
 
 
-def njit(function: Function) -> Function:
+def njit[Function: Callable[..., Any]](function: Function) -> Function:
     """Compile a part of a kernel, in memory; its kernel is what is cached.
 
     Without Python's checks for division by zero there is a third less to compile, and one shows as inf or nan.
@@ -42,7 +50,7 @@ def njit(function: Function) -> Function:
     return compiled
 
 
-def cached(function: Function) -> Function:
+def cached[Function: Callable[..., Any]](function: Function) -> Function:
     """Compile a kernel with Numba, on disk where a cache directory can be written, in memory otherwise.
 
     The function must close over :data:`SOURCE_HASH`, see :mod:`bayesmix.likelihood.kernels`.

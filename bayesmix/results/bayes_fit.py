@@ -145,7 +145,9 @@ class BayesFit:
             return group_frame(self.design, number, names, _group_summary(self._effect_draws(number), prob))
         from_summary = self._from_summary(number, prob)
         frame = group_frame(self.design, number, names, from_summary)
-        frame.attrs["note"] = "Draws of the group effects were not kept; intervals are mean plus or minus normal quantiles."
+        frame.attrs["note"] = (
+            "Draws of the group effects were not kept; intervals are mean plus or minus normal quantiles."
+        )
         return frame
 
     def coefficients(self, level: str | None = None, *, prob: float = 0.95) -> pd.DataFrame:
@@ -175,9 +177,7 @@ class BayesFit:
         for a, place in enumerate(self.design.levels[number].places):
             if place in places:
                 draws[:, :, a] += beta[:, places.index(place), None]
-        return group_frame(
-            self.design, number, self.design.levels[number].effect_names, _group_summary(draws, prob)
-        )
+        return group_frame(self.design, number, self.design.levels[number].effect_names, _group_summary(draws, prob))
 
     def _effect_draws(self, number: int) -> Floats:
         """Draws of the effects of a level in label order, (D, J, q)."""
@@ -253,7 +253,9 @@ class BayesFit:
         target = Path(path)
         if not target.parent.is_dir():
             raise ArgumentError(
-                f"There is no directory '{target.parent}'.", "Expected a path in an existing directory.", "Create it first."
+                f"There is no directory '{target.parent}'.",
+                "Expected a path in an existing directory.",
+                "Create it first.",
             )
         self.idata.to_netcdf(target)
         return target

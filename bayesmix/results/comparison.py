@@ -38,7 +38,9 @@ class Comparison:
 
     def __repr__(self) -> str:
         shown = {"difference_in_se": 2, "width_ratio": 2}
-        return format_summary(Header("REML beside the posterior", []), [("", format_table(self.table, shown))], [self.verdict])
+        return format_summary(
+            Header("REML beside the posterior", []), [("", format_table(self.table, shown))], [self.verdict]
+        )
 
 
 def compare(first: LikelihoodFit | BayesFit, second: LikelihoodFit | BayesFit, *, prob: float = 0.95) -> Comparison:
@@ -67,7 +69,9 @@ def compare(first: LikelihoodFit | BayesFit, second: LikelihoodFit | BayesFit, *
     if not isinstance(like, LikelihoodFit) or not isinstance(post, BayesFit):
         kinds = " and ".join(type(fit).__name__ for fit in (first, second))
         raise ArgumentError(
-            f"compare was given {kinds}.", "Expected one LikelihoodFit and one BayesFit.", "Pass model.reml() and model.sample()."
+            f"compare was given {kinds}.",
+            "Expected one LikelihoodFit and one BayesFit.",
+            "Pass model.reml() and model.sample().",
         )
     same = like.design.fixed_names == post.design.fixed_names and [
         (v.name, v.effect_names, v.blocks) for v in like.design.levels
@@ -107,7 +111,7 @@ def _disagreements(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Rows in which the two do not agree; nothing is concluded where there is no standard error."""
     off = []
     for label, row in table.iterrows():
-        part, parameter = label  # type: ignore[misc]
+        part, parameter = label
         limit = FIXED_LIMIT if part == "fixed" else VARIANCE_LIMIT
         noise = 3 * row["mcse"] / row["se"] if row["se"] > 0 else np.nan
         if abs(row["difference_in_se"]) > limit + (noise if np.isfinite(noise) else 0.0):
@@ -144,7 +148,7 @@ def _reasons(like: LikelihoodFit, post: BayesFit) -> list[str]:
         if isinstance(prior, Normal) and prior.sd < 5 * table.loc[name, "se"]:
             reasons.append(f"the prior of {name} matters ({prior}, standard error {table.loc[name, 'se']:.3g})")
     for level, sigma, priors in zip(like.design.levels, like.solution.covariances, post.priors.levels, strict=True):
-        for a, prior in enumerate(priors.sds):
-            if isinstance(prior, HalfStudentT) and prior.scale < 2 * np.sqrt(sigma[a, a]):
-                reasons.append(f"the prior of the sd of {level.effect_names[a]} at {level.name} matters ({prior})")
+        for a, spread in enumerate(priors.sds):
+            if isinstance(spread, HalfStudentT) and spread.scale < 2 * np.sqrt(sigma[a, a]):
+                reasons.append(f"the prior of the sd of {level.effect_names[a]} at {level.name} matters ({spread})")
     return reasons

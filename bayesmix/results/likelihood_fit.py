@@ -17,7 +17,6 @@ from bayesmix.inference.information import component_covariance
 from bayesmix.inference.ml import MlSolution
 from bayesmix.results.components import (
     ICC_NOTE,
-    RESIDUAL,
     component_index,
     component_values,
     has_slopes,
