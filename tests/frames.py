@@ -24,3 +24,18 @@ def dense_problem(fit: bx.LikelihoodFit) -> tuple[Dense, list[np.ndarray]]:
     codes = tuple(level.grouping.codes for level in design.levels)
     problem = Dense(design.fixed_values, design.response - design.offset, columns, codes)
     return problem, [sigma.to_numpy() for sigma in fit.covariances().values()]
+
+
+def awkward_frame(seed: int) -> pd.DataFrame:
+    """Few rows in few groups, predictors far from 0 or of odd units, effects absent or large; some y rounded."""
+    rng = np.random.default_rng(seed)
+    n, groups = int(rng.integers(40, 120)), int(rng.integers(3, 9))
+    top, inner = rng.integers(groups, size=n), rng.integers(2, size=n)
+    x = rng.normal(size=n) * rng.choice([1e-3, 1, 100]) + rng.choice([0, 20, 1000])
+    z, f = rng.normal(size=n), rng.choice(list("abc"), size=n)
+    s = rng.choice([0, 0.01, 0.5, 3], size=3)
+    y = rng.normal(size=n) + s[0] * rng.normal(size=groups)[top]
+    y = y + s[1] * rng.normal(size=groups)[top] * (x - x.mean()) / x.std() + s[2] * rng.normal(size=groups)[top] * z
+    if rng.random() < 0.2:
+        y = np.round(y)
+    return pd.DataFrame({"y": y, "x": x, "z": z, "f": f, "top": top, "inner": inner})

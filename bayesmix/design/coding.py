@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bayesmix.design.frame import Categories, Column, as_categories
 from bayesmix.design.transforms import Memory, evaluate
+from bayesmix.errors import DesignError
 from bayesmix.specification import INTERCEPT, Call, Factor, Name, Term
 
 Floats = NDArray[np.float64]
@@ -94,6 +95,12 @@ def code_terms(terms: tuple[Term, ...], columns: Mapping[str, Column]) -> list[M
                 choices.append([Measure(factor)])
                 continue
             labels = as_categories(columns[source]).labels
+            if len(labels) < 2:
+                raise DesignError(
+                    f"The predictor '{factor.text}' has one label, {labels[0]!r}, in the rows used.",
+                    "Expected at least two to compare.",
+                    f"Leave '{factor.text}' out, or check which rows have missing values.",
+                )
             margin = whole - {factor}
             contrasted = not spared and (not margin or any(margin <= known for known in earlier))
             spared = False

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design.coding import CONSTANT, ModelColumn, categorical_column, code_terms, column_values
-from bayesmix.design.frame import Categories, Column, Numbers, as_categories, read_columns
+from bayesmix.design.frame import Categories, Column, Numbers, as_categories, frame_length, read_columns
 from bayesmix.design.groups import Grouping, Tree, build_tree, read_grouping
 from bayesmix.design.products import CrossProducts, LevelProducts, Standardised, grouped_sums, standardise
 from bayesmix.design.rank import aliased_columns
-from bayesmix.design.transforms import Memory, evaluate, learn
+from bayesmix.design.transforms import Memory, calls_of, evaluate, learn
 from bayesmix.errors import BayesmixWarning, DataError, DesignError
 from bayesmix.specification import INTERCEPT, Factor, GroupTerm, Specification, columns_of
 
@@ -162,6 +162,9 @@ class Design:
         wanted = [name for factor in used for name in columns_of(factor.expression)]
         for factor in self.specification.offsets:
             wanted += columns_of(factor.expression)
+        group = _only_group(self.specification)
+        if group is not None and any(_needs_group(factor) for factor in used):
+            wanted.append(group)
         if groups:
             wanted += [name for level in self.levels for name in level.grouping.columns]
         columns = read_columns(data, dict.fromkeys(wanted))
@@ -175,7 +178,6 @@ class Design:
                     "Expected complete rows.",
                     "Drop those rows or fill the values in.",
                 )
-        group = _only_group(self.specification)
         values = column_values(list(self.columns), columns, self.memory, group, n)
         offset = _sum_offsets(self.specification, columns, self.memory, group, n)
         indices = tuple(_match_groups(level.grouping, columns) for level in self.levels) if groups else None
@@ -247,6 +249,9 @@ def build_design(specification: Specification, data: Any) -> Design:
         )
     labels = {f.text: as_categories(columns[c]).labels for f in factors if (c := categorical_column(f, columns))}
     tree = build_tree(groupings) if groupings else None
+    arrays = [values, response, offset, places, *(level.places for level in levels)]
+    for array in (*arrays, *(grouping.codes for grouping in groupings)):
+        array.flags.writeable = False
     return Design(
         specification, tuple(wanted.values()), values, response, offset, places, tuple(names), levels, tree, n_missing,
         notes, memory, labels,
@@ -297,6 +302,8 @@ def _inner_basis(inner: Standardised) -> Floats:
 def _least_squares(design: Design, inner: Standardised) -> tuple[Floats, Floats, float]:
     """The response as scaled residual of least squares, the coefficients, and the scale."""
     y = design.response - design.offset
+    unit = float(np.abs(y).max())  # so that squares neither overflow nor vanish, whatever the units
+    y = y / unit
     places = design.fixed
     centred = len(places) > 0 and places[0] == 0
     X = design.values[:, places]
@@ -313,7 +320,7 @@ def _least_squares(design: Design, inner: Standardised) -> tuple[Floats, Floats,
         fit += step
         rest -= X @ step
     scale = float(np.sqrt(rest @ rest / design.n))
-    if not scale > 1e-13 * float(np.abs(y).max()):
+    if not scale > 1e-13:
         raise DataError(
             f"The fixed effects fit the response '{design.specification.response.text}' without error.",
             "Expected some residual variation.",
@@ -323,7 +330,7 @@ def _least_squares(design: Design, inner: Standardised) -> tuple[Floats, Floats,
     if centred:
         fit[1:] /= inner.scales[places[1:] - 1]
         fit[0] -= inner.means[places[1:] - 1] @ fit[1:]
-    return rest / scale, fit, scale
+    return rest / scale, fit * unit, scale * unit
 
 
 def _complete_rows(specification: Specification, data: Any) -> tuple[dict[str, Column], int, int]:
@@ -471,6 +478,13 @@ def _warn_aliased(names: list[str]) -> None:
     )
 
 
+def _needs_group(factor: Factor) -> bool:
+    """Whether a transform of the factor means the only grouping without naming it."""
+    return any(
+        call.function in ("within", "between") and len(call.arguments) == 1 for call in calls_of(factor.expression)
+    )
+
+
 def _factors_of(columns: tuple[ModelColumn, ...]) -> list[Factor]:
     """The factors behind coded columns, once each."""
     return list(dict.fromkeys(atom.factor for column in columns for atom in column.atoms))
@@ -480,15 +494,16 @@ def _length(columns: Mapping[str, Column], data: Any) -> int:
     """Rows of new data, also where the model reads no column of them."""
     for column in columns.values():
         return len(column.missing)
-    return len(data)
+    return frame_length(data)
 
 
 def _match_groups(grouping: Grouping, columns: Mapping[str, Column]) -> Integers:
     """The known group of each row of new data, -1 where it is new."""
     parts = [as_categories(columns[name]) for name in grouping.columns]
-    known = {label: i for i, label in enumerate(grouping.labels)}
+    known = {cell: i for i, cell in enumerate(grouping.cells)}
     if len(parts) == 1:
-        lookup = np.array([known.get(label, -1) for label in parts[0].labels], np.int64)
+        lookup = np.array([known.get((label,), -1) for label in parts[0].labels], np.int64)
         return lookup[parts[0].codes]
-    rows = zip(*(np.array([str(x) for x in part.labels], object)[part.codes] for part in parts), strict=True)
-    return np.array([known.get(":".join(row), -1) for row in rows], np.int64)
+    rows = zip(*(part.codes.tolist() for part in parts), strict=True)
+    found = (tuple(part.labels[code] for part, code in zip(parts, row, strict=True)) for row in rows)
+    return np.array([known.get(cell, -1) for cell in found], np.int64)

@@ -86,6 +86,13 @@ def read_columns(data: Any, names: Iterable[str]) -> dict[str, Column]:
         data = pd.DataFrame(data)
     try:
         frame = nw.from_native(data, eager_only=True)
+    except nw.exceptions.DuplicateError as problem:
+        twice = ", ".join(f"'{name}'" for name in _repeated(data))
+        raise DataError(
+            f"The data hold the column {twice or problem} more than once.",
+            "Expected every column name once.",
+            "Rename or drop the copies.",
+        ) from None
     except TypeError:
         raise DataError(
             f"The data are an object of type {type(data).__name__}.",
@@ -107,6 +114,12 @@ def read_columns(data: Any, names: Iterable[str]) -> dict[str, Column]:
     return columns
 
 
+def _repeated(data: Any) -> list[str]:
+    """Names that occur more than once among the columns of a pandas frame."""
+    names = [str(name) for name in getattr(data, "columns", [])]
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+
+
 def _unknown_column(name: str, available: list[str]) -> DataError:
     """The error for a column that is not there, with the nearest name."""
     folded = {str(column).casefold(): str(column) for column in available}
@@ -124,10 +137,10 @@ def _read_column(name: str, series: nw.Series[Any]) -> Column:
     dtype = series.dtype
     if dtype.is_numeric():
         values = series.to_numpy() if series.null_count() == 0 else series.cast(nw.Float64()).to_pandas().to_numpy()
-        return Numbers(name, np.ascontiguousarray(values, dtype=float))
+        return Numbers(name, np.array(values, dtype=float))  # a copy: what the caller does later must not reach a fit
     if isinstance(dtype, nw.Boolean):
         items = series.to_list()
-        codes = np.array([-1 if item is None else int(item) for item in items], np.int64)
+        codes = np.array([-1 if item is None or item is pd.NA else int(item) for item in items], np.int64)
         return Categories(name, codes, (False, True))
     if isinstance(dtype, (nw.Categorical, nw.Enum)):
         return _read_categorical(name, series)
@@ -178,6 +191,11 @@ def _factorise(name: str, items: pd.Series[Any]) -> Categories:
     """Codes and sorted labels."""
     codes, labels = pd.factorize(items, sort=True)
     return Categories(name, codes.astype(np.int64), tuple(labels))
+
+
+def frame_length(data: Any) -> int:
+    """Rows of a data frame, or of the columns of a mapping."""
+    return len(nw.from_native(pd.DataFrame(data) if isinstance(data, Mapping) else data, eager_only=True))
 
 
 def as_categories(column: Column) -> Categories:

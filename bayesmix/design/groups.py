@@ -30,12 +30,15 @@ class Grouping:
         Group of each row, an index into labels.
     labels : tuple
         One label for each group: the value itself for one column, ``outer:inner`` text for more.
+    cells : tuple of tuple
+        The values themselves, one tuple for each group.
     """
 
     name: str
     columns: tuple[str, ...]
     codes: Integers
     labels: tuple[Any, ...]
+    cells: tuple[tuple[Any, ...], ...]
 
 
 def read_grouping(columns: tuple[str, ...], data: Mapping[str, Column], n: int) -> Grouping:
@@ -48,12 +51,13 @@ def read_grouping(columns: tuple[str, ...], data: Mapping[str, Column], n: int) 
     """
     name = ":".join(columns)
     parts = [as_categories(data[column]) for column in columns]
-    codes, labels = parts[0].codes, parts[0].labels
+    codes = parts[0].codes
+    cells: list[tuple[Any, ...]] = [(label,) for label in parts[0].labels]
     for part in parts[1:]:
-        pairs = codes * len(part.labels) + part.codes
-        cells, codes = np.unique(pairs, return_inverse=True)
-        outer, inner = np.divmod(cells, len(part.labels))
-        labels = tuple(f"{labels[i]}:{part.labels[j]}" for i, j in zip(outer.tolist(), inner.tolist(), strict=True))
+        pairs, codes = np.unique(codes * len(part.labels) + part.codes, return_inverse=True)
+        outer, inner = np.divmod(pairs, len(part.labels))
+        cells = [(*cells[i], part.labels[j]) for i, j in zip(outer.tolist(), inner.tolist(), strict=True)]
+    labels = _labels(cells)
     if len(labels) < 2:
         raise DesignError(
             f"Grouping '{name}' has {len(labels)} group.",
@@ -66,7 +70,15 @@ def read_grouping(columns: tuple[str, ...], data: Mapping[str, Column], n: int) 
             "A level needs fewer groups than rows, or its effects are the residuals.",
             f"Drop the level, or check that '{name}' is the column you mean.",
         )
-    return Grouping(name, columns, codes, labels)
+    return Grouping(name, columns, codes, labels, tuple(cells))
+
+
+def _labels(cells: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Values of one column as they are, of several joined by colons; quoted where colons inside make two equal."""
+    if all(len(cell) == 1 for cell in cells):
+        return tuple(cell[0] for cell in cells)
+    joined = tuple(":".join(map(str, cell)) for cell in cells)
+    return joined if len(set(joined)) == len(joined) else tuple(":".join(map(repr, cell)) for cell in cells)
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,10 @@ def build_tree(groupings: list[Grouping]) -> Tree:
     parent = np.full(int(starts[-1]), starts[-1], np.int64)
     for level, upward in enumerate(maps):
         parent[starts[level] + order[level]] = starts[level + 1] + order[level + 1][upward]
-    return Tree(tuple(order), parent, order[0][groupings[0].codes])
+    leaf = order[0][groupings[0].codes]
+    for array in (parent, leaf, *order):
+        array.flags.writeable = False
+    return Tree(tuple(order), parent, leaf)
 
 
 def _map_up(lower: Grouping, upper: Grouping) -> Integers:

@@ -51,7 +51,7 @@ def learn(factors: list[Factor], columns: Mapping[str, Column], default_group: s
     group_means: dict[Call, Mapping[Any, float]] = {}
     memory = Memory(constants, group_means)
     for factor in factors:
-        for call in _calls(factor.expression):
+        for call in calls_of(factor.expression):
             if call in constants or call in group_means:
                 continue
             if call.function in ("centre", "scale"):
@@ -110,13 +110,13 @@ def _check_finite(factor: Factor, values: Floats) -> None:
     )
 
 
-def _calls(expression: Expression) -> list[Call]:
+def calls_of(expression: Expression) -> list[Call]:
     """All calls inside an expression, inner ones first."""
     match expression:
         case Call(arguments=parts):
-            return [call for part in parts for call in _calls(part)] + [expression]
+            return [call for part in parts for call in calls_of(part)] + [expression]
         case Arithmetic(operands=parts):
-            return [call for part in parts for call in _calls(part)]
+            return [call for part in parts for call in calls_of(part)]
         case _:
             return []
 

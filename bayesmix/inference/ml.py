@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from bayesmix.design import CrossProducts
-from bayesmix.errors import ConvergenceError
+from bayesmix.errors import ArgumentError, ConvergenceError
 from bayesmix.inference.certificate import Certificate, Descent, examine
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
 from bayesmix.likelihood.derivatives import SecondOrder, entries_of, profiled_deviance, second_order_pass
@@ -143,6 +143,8 @@ def maximise(
     coordinates = fit_coordinates(products)
     criterion = _Criterion(coordinates, products, reml)
     blocks = tuple(level.blocks for level in products.levels)
+    if start is not None:
+        start = _check_start(start, coordinates.layout.n_entries)
     starts = [_start(coordinates, scale) for scale in optimizer.scales] if start is None else [start]
     best: tuple[float, Floats, Certificate] | None = None
     for theta in starts if coordinates.layout.n_entries else [np.zeros(0)]:
@@ -152,7 +154,7 @@ def maximise(
         if best[2].holds and not _is_singular(coordinates, best[1]):
             break
     assert best is not None
-    if not best[2].holds:
+    if not best[2].holds and criterion.full(best[1])[4] > 1e-14 * products.n:
         raise ConvergenceError(
             f"The optimiser stopped at criterion {best[0]:.6f} with stationarity {best[2].stationarity:.1e} and "
             f"smallest eigenvalue {best[2].smallest_eigenvalue:.1e}.",
@@ -160,6 +162,18 @@ def maximise(
             "Centre and scale the predictors, simplify the random part, or raise Optimizer(max_iterations=...).",
         )
     return _solution(criterion, best[1], best[2])
+
+
+def _check_start(start: Floats, size: int) -> Floats:
+    """Numbers, finite, as many as the factors have free entries."""
+    values = np.array(start, dtype=float).ravel()
+    if values.size != size or not np.isfinite(values).all():
+        raise ArgumentError(
+            f"start has {values.size} value(s), {values}.",
+            f"Expected {size} finite numbers, the free entries of the relative covariance factors.",
+            "Leave it out, or pass as many as fit.theta has.",
+        )
+    return values
 
 
 def _start(coordinates: Coordinates, scale: float) -> Floats:
@@ -296,6 +310,13 @@ def _solution(criterion: _Criterion, theta: Floats, certificate: Certificate) ->
     """Back to the user's units and coordinates."""
     products, coordinates = criterion.products, criterion.coordinates
     value, _, _, inner_beta, r2, inverse = criterion.full(theta)
+    if not r2 > 1e-14 * products.n:
+        raise ConvergenceError(
+            "The group effects fit the response without error, so that the likelihood grows without limit as the "
+            "residual variance goes to 0.",
+            "Expected residual variation within the groups.",
+            "Check whether the response is constant within groups, or leave out effects.",
+        )
     p, scale = products.n_fixed, products.response_scale
     nu = products.n - p if criterion.reml else products.n
     inner_sigma = float(np.sqrt(r2 / nu))

@@ -12,13 +12,13 @@ from numpy.testing import assert_allclose
 
 from bayesmix.likelihood import kernels
 from tests import dense
-from tests.designs import RandomDesign, cases, random_design
+from tests.designs import RandomDesign, cases, crowded_cases, random_design
 
 SCALE = 3.7
 SIGMA = 2.9  # in the user's units
 
 
-@pytest.fixture(params=cases(), ids=str)
+@pytest.fixture(params=[*cases(), *crowded_cases()], ids=str)
 def design(request: pytest.FixtureRequest, rng: np.random.Generator) -> RandomDesign:
     return random_design(rng, request.param, SCALE)
 
