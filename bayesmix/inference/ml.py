@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 from bayesmix.design import CrossProducts
 from bayesmix.errors import ArgumentError, ConvergenceError
 from bayesmix.inference.certificate import Certificate, Descent, examine
+from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
 from bayesmix.likelihood.derivatives import SecondOrder, entries_of, profiled_deviance, second_order_pass
 from bayesmix.likelihood.kernels import profiled
@@ -139,7 +140,12 @@ def maximise(
     ConvergenceError
         No start led to a point that passes it.
     """
-    optimizer = optimizer or Optimizer()
+    with one_blas_thread():
+        return _maximise(products, reml, start, optimizer or Optimizer())
+
+
+def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimizer: Optimizer) -> MlSolution:
+    """Search from every start that is needed, and certify."""
     coordinates = fit_coordinates(products)
     criterion = _Criterion(coordinates, products, reml)
     blocks = tuple(level.blocks for level in products.levels)
@@ -309,6 +315,7 @@ def lower_factor(root: Floats) -> Floats:
 def _solution(criterion: _Criterion, theta: Floats, certificate: Certificate) -> MlSolution:
     """Back to the user's units and coordinates."""
     products, coordinates = criterion.products, criterion.coordinates
+    theta = np.where(np.abs(theta) < 1e-9, 0.0, theta)  # an entry the data push to 0 is 0, not 1e-40
     value, _, _, inner_beta, r2, inverse = criterion.full(theta)
     if not r2 > 1e-14 * products.n:
         raise ConvergenceError(

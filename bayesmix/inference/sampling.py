@@ -151,7 +151,7 @@ def _sample_nutpie(
             cores=settings.workers,
             seed=seed,
             save_warmup=False,
-            progress_bar=False,
+            progress_bar=settings.progress and callback is None,
             progress_callback=callback,
             blocking=False,
             **options,
@@ -235,12 +235,15 @@ def _sample_pymc(
 
 @contextmanager
 def _progress(settings: Settings) -> Iterator[Any]:
-    """PyMC's progress bar fed by nutpie."""
+    """PyMC's progress bar fed by nutpie; None where there is no such thing, and nutpie shows its own."""
     if not settings.progress:
         yield None
         return
-    from pymc.progress_bar.progress import NutpieProgressBarManager
-
+    try:
+        from pymc.progress_bar.progress import NutpieProgressBarManager
+    except ImportError:
+        yield None
+        return
     manager = NutpieProgressBarManager(chains=settings.chains, draws=settings.draws, progressbar=True)
     with manager:
         yield manager.update

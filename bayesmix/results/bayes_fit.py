@@ -222,7 +222,8 @@ class BayesFit:
         ]
         if design.levels:
             sections.insert(1, ("Intraclass correlation", format_table(self.icc())))
-        return format_summary(Header("Multilevel model, posterior by NUTS", facts), sections, self._notes(both))
+        name = "Multilevel model" if design.levels else "Linear model"
+        return format_summary(Header(f"{name}, posterior by NUTS", facts), sections, self._notes(both))
 
     def _notes(self, both: pd.DataFrame) -> list[str]:
         """What a reader must know besides the numbers."""

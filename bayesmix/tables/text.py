@@ -36,7 +36,7 @@ def format_number(value: Any, decimals: int = 4) -> str:
         return str(int(value))
     if np.isinf(value):
         return "inf" if value > 0 else "-inf"
-    small = 0 < abs(value) < 0.5 * 10.0**-decimals
+    small = decimals >= 4 and 0 < abs(value) < 0.5 * 10.0**-decimals
     return f"{value:.2e}" if small or abs(value) >= 1e9 else f"{value:.{decimals}f}"
 
 
@@ -84,7 +84,7 @@ def format_summary(header: Header, sections: Sequence[tuple[str, str]], notes: S
     lines = [header.title, "=" * len(header.title)]
     lines += [f"{name.ljust(width)}  {value}" for name, value in header.facts]
     for title, body in sections:
-        lines += ["", title, body]
+        lines += ["", title, body] if title else [body]
     if notes:
         lines += ["", *(f"Note: {note}" for note in notes)]
     return "\n".join(lines)

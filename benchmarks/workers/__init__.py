@@ -1,0 +1,1 @@
+"""Programs that run in processes of their own, are timed inside, and answer in JSON."""
