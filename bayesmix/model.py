@@ -39,6 +39,8 @@ class Model:
         pandas, Polars, PyArrow, or any eager frame narwhals knows. It is read once and not changed.
     family : {"gaussian"}
         Distribution of the response.
+    weights : None
+        Rows count equally.
     priors : {"default", "flat"}
         See :func:`bayesmix.inference.priors.choose_priors`. Priors scaled from the data become numbers here, once.
 
@@ -61,10 +63,15 @@ class Model:
         data: Any,
         *,
         family: str = "gaussian",
+        weights: None = None,
         priors: str = "default",
         **unknown: Any,
     ) -> None:
-        refuse_unknown("Model", unknown, ("family", "priors"))
+        refuse_unknown("Model", unknown, ("family", "weights", "priors"))
+        if weights is not None:
+            raise ArgumentError(
+                "weights were given.", "Expected None: weighted fits are not offered.", "Leave weights out."
+            )
         if family != "gaussian":
             raise ArgumentError(
                 f"family={family!r} is not offered.", "Expected 'gaussian'.", "Leave it out, or use another program."

@@ -147,7 +147,7 @@ class Fits:
     post: bx.BayesFit
 
 
-# Formula and data; geometries: both sds log / one sd signed / the same / log and signed / log and signed with correlation.
+# Geometries: two sds in logarithms; one signed, twice; one of each at two levels; one of each at one, correlated.
 _SAMPLED = {
     "sleepstudy": "Reaction ~ Days + (Days | Subject)",
     "dyestuff": "Yield ~ 1 + (1 | Batch)",

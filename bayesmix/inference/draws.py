@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from bayesmix.design import CrossProducts, Design, Level
 from bayesmix.inference.geometry import FreeVariable
 from bayesmix.inference.priors import Priors, beta_prior_vector
-from bayesmix.likelihood.coordinates import user_coordinates
+from bayesmix.likelihood.coordinates import Coordinates, user_coordinates
 from bayesmix.likelihood.kernels import posterior
 
 Floats = NDArray[np.float64]
@@ -125,9 +128,7 @@ def effect_draws(
         noise = (
             rng.standard_normal((count, width), out=kept) if kept is not None else rng.standard_normal((count, width))
         )
-        posterior(
-            coordinates.packed, coordinates.body, prior, lam[part], flat[part], variances.sigma[part], inner, noise
-        )
+        _fill(coordinates, prior, lam[part], flat[part], variances.sigma[part], inner, noise)
         noise *= products.response_scale
         betas[part] = inner
         if start == 0:
@@ -143,6 +144,23 @@ def effect_draws(
         tuple(_split(mean + origin, shapes)),
         tuple(_split(sd, shapes)),
     )
+
+
+def _fill(
+    coordinates: Coordinates, prior: Floats, lam: Floats, flat: Floats, sigma: Floats, beta: Floats, effects: Floats
+) -> None:
+    """Turn standard normals into draws, in place, the draws shared out over the processors."""
+    bounds = np.linspace(0, len(sigma), (os.cpu_count() or 1) + 1).astype(int)
+    parts = [slice(a, b) for a, b in pairwise(bounds.tolist())]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        running = [
+            pool.submit(
+                posterior, coordinates.packed, coordinates.body, prior, lam[p], flat[p], sigma[p], beta[p], effects[p]
+            )
+            for p in parts
+        ]
+        for each in running:
+            each.result()
 
 
 def _entries(levels: tuple[Level, ...], factors: tuple[Floats, ...]) -> list[Floats]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.likelihood.blocks import add_into, posterior_factor, solve_upper
+from bayesmix.likelihood.elimination import CHUNK, factor_chunk
 from bayesmix.likelihood.layout import LEVELS
 from bayesmix.likelihood.passes import level_columns, level_root, level_sizes, widest
 from bayesmix.likelihood.sources import njit
@@ -59,60 +60,95 @@ def draw_effects(
 ) -> None:
     """Replace the standard normals in ``out`` by group effects given v at the root (zeros there give the means).
 
-    out holds the effects of all groups, level after level, (J, q) each. u = P S[z,:] v_parent + sigma Lambda C'^-1 N.
+    out holds the effects of all groups, level after level, (J, q) each. With M = U D U' and Y = U^-1 L',
+    u = Lambda U'^-1 w, w = D^-1 Y S[z,:] v_parent + sigma D^-1/2 N, and Y'w is what v loses at z on the way down.
     """
     K, leaves = leaf.shape[1], leaf.shape[2]
-    n_levels = int(layout[LEVELS])
     span, effects = widest(layout)
-    C = np.empty((effects, effects))
-    Y = np.empty((effects, span))
-    H = np.empty((span, span))
-    P = np.empty((effects, span))
-    noise = np.empty(effects)
-    carried = np.empty((upper.shape[2], K))
+    M = np.empty((effects, effects, CHUNK))
+    Y = np.empty((effects, span, CHUNK))
+    H = np.empty((span, span, CHUNK))
+    w = np.empty((effects, CHUNK))
+    carried = np.empty((K, upper.shape[2]))
     for c in range(K):
-        carried[-1, c] = v_root[c]
+        carried[c, upper.shape[2] - 1] = v_root[c]
     stop = out.shape[0]
-    for level in range(n_levels - 1, -1, -1):
-        J, m, q, first = level_sizes(layout, level)
+    for level in range(int(layout[LEVELS]) - 1, -1, -1):
+        J, _, q, first = level_sizes(layout, level)
         z = level_columns(layout, level)
         L = level_root(layout, roots, level)
         Lambda = level_factor(layout, factors, level)
         S = leaf if level == 0 else upper
+        shift = 0 if level == 0 else leaves
         start = stop - J * q
-        for g in range(J):
-            at = g if level == 0 else first + g - leaves
-            v = carried[parent[first + g] - leaves]
-            effect_map(S, at, z, L, Lambda, C, Y, H, P)
-            u = out[start + g * q : start + (g + 1) * q]
-            for a in range(q):
-                noise[a] = u[a]
-                u[a] = 0.0
-            solve_upper(C, q, noise)
-            for i in range(m):
-                s = 0.0
-                for c in range(K):
-                    s += S[z[i], c, at] * v[c]
-                for a in range(q):
-                    u[a] += P[a, i] * s
+        for g in range(0, J, CHUNK):
+            n = min(CHUNK, J - g)
+            factor_chunk(S, first + g - shift, n, z, L, M, Y, H, 0)
+            whitened_effects(
+                S, first + g - shift, n, z, M, Y, carried, parent, first + g, leaves, sigma, out, start + g * q, q, w
+            )
             if level > 0:
-                below = carried[first + g - leaves]
-                for c in range(K):
-                    below[c] = v[c]
-                for i in range(m):
-                    s = 0.0
-                    for j in range(m):
-                        t = 0.0
-                        for c in range(K):
-                            t += S[z[j], c, at] * v[c]
-                        s += H[i, j] * t
-                    for a in range(q):
-                        s += sigma * L[i, a] * noise[a]
-                    below[z[i]] -= s
-            for a in range(q):
-                for b in range(q):
-                    u[a] += sigma * Lambda[a, b] * noise[b]
+                for k in range(n):
+                    above, here = parent[first + g + k] - leaves, first + g + k - leaves
+                    for c in range(K):
+                        carried[c, here] = carried[c, above]
+                    for i in range(z.shape[0]):
+                        for a in range(q):
+                            carried[z[i], here] -= Y[a, i, k] * w[a, k]
+            colour_effects(M, Lambda, n, w, out, start + g * q)
         stop = start
+
+
+@njit
+def whitened_effects(
+    S: Floats,
+    at: int,
+    n: int,
+    z: Integers,
+    M: Floats,
+    Y: Floats,
+    carried: Floats,
+    parent: Integers,
+    first: int,
+    leaves: int,
+    sigma: float,
+    out: Floats,
+    place: int,
+    q: int,
+    w: Floats,
+) -> None:
+    """w = D^-1 Y S[z,:] v_parent + sigma D^-1/2 N for n groups; the diagonal of M holds D^-1, N stands in out."""
+    m = z.shape[0]
+    for a in range(q):
+        for k in range(n):
+            w[a, k] = 0.0
+    for i in range(m):
+        for k in range(n):
+            above = parent[first + k] - leaves
+            s = 0.0
+            for c in range(S.shape[1]):
+                s += S[z[i], c, at + k] * carried[c, above]
+            for a in range(q):
+                w[a, k] += Y[a, i, k] * s
+    for a in range(q):
+        for k in range(n):
+            w[a, k] = M[a, a, k] * w[a, k] + sigma * np.sqrt(M[a, a, k]) * out[place + k * q + a]
+
+
+@njit
+def colour_effects(M: Floats, Lambda: Floats, n: int, w: Floats, out: Floats, place: int) -> None:
+    """u = Lambda U'^-1 w for n groups, U unit lower in M."""
+    q = Lambda.shape[0]
+    for a in range(q - 1, -1, -1):
+        for b in range(a + 1, q):
+            for k in range(n):
+                w[a, k] -= M[b, a, k] * w[b, k]
+    for k in range(n):
+        for a in range(q):
+            s = 0.0
+            for b in range(q):
+                s += Lambda[a, b] * w[b, k]
+            out[place + k * q + a] = s
 
 
 @njit

@@ -46,7 +46,7 @@ def njit[Function: Callable[..., Any]](function: Function) -> Function:
 
     Without Python's checks for division by zero there is a third less to compile, and one shows as inf or nan.
     """
-    compiled: Function = numba.njit(error_model="numpy")(function)
+    compiled: Function = numba.njit(error_model="numpy", nogil=True)(function)
     return compiled
 
 
@@ -57,7 +57,7 @@ def cached[Function: Callable[..., Any]](function: Function) -> Function:
     """
     _require_hash(function)
     try:
-        compiled: Function = numba.njit(cache=True, error_model="numpy")(function)
+        compiled: Function = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
     except RuntimeError as problem:  # Numba: "cannot cache function ...: no locator available for file ..."
         _say_uncached(problem)
         compiled = njit(function)

@@ -83,6 +83,13 @@ WRITTEN_OUT = [
     # a/b is a + a:b: a comes earlier, b does not. formulae builds a term more.
     ("a/b", "Intercept a[a2] a[a1]:b[b1] a[a2]:b[b1] a[a1]:b[b2] a[a2]:b[b2]", 6),
     ("a/x", "Intercept a[a2] a[a1]:x a[a2]:x", 4),
+    # The rest of the second term lies inside the first, so its last factor is coded by contrasts.
+    ("x:a + x:b", "Intercept x:a[a1] x:a[a2] x:b[b1] x:b[b2]", 5),
+    (
+        "a:b + a:c",
+        "Intercept a[a1]:b[b3] a[a2]:b[b3] a[a1]:b[b1] a[a2]:b[b1] a[a1]:b[b2] a[a2]:b[b2] a[a1]:c[v] a[a2]:c[v]",
+        8,
+    ),
     # Terms are sorted by degree before they are coded, so that x:a comes after x and a however it is written.
     ("x:a + x + a", "Intercept x a[a2] x:a[a2]", 4),
     # Only the first factor is spared, not the first of each term.

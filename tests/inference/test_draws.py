@@ -98,7 +98,7 @@ def conditional(model: bx.Model, values: dict[str, Any]) -> dense.Posterior:
 
 def check_draws(draws: np.ndarray, expected: dense.Posterior) -> None:
     """Means and covariances within Monte Carlo error; directions without variance do not vary."""
-    D, k = draws.shape
+    D = len(draws)
     sd = np.sqrt(np.diag(expected.covariance))
     moves = sd > 1e-9 * sd.max()
     assert_allclose(draws[:, ~moves], np.tile(expected.mean[~moves], (D, 1)), atol=1e-8 * sd.max())
@@ -213,7 +213,9 @@ def test_summary_in_chunks(drawn: tuple[bx.Model, VarianceDraws], chunk_bytes: i
     assert np.abs(z).max() < 4.5
     for mean, sd, other_mean, other_sd in zip(found.means, found.sds, whole.means, whole.sds, strict=True):
         assert np.abs((mean - other_mean) / other_sd * np.sqrt(500)).max() < 4.5
-        assert np.abs(np.log(sd / other_sd)).max() < 0.25  # draws are a mixture: 4.5 standard errors of a log sd and more
+        assert (
+            np.abs(np.log(sd / other_sd)).max() < 0.25
+        )  # draws are a mixture: 4.5 standard errors of a log sd and more
 
 
 def test_a_large_mean_costs_the_summary_no_digits(rng: np.random.Generator) -> None:

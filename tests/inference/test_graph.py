@@ -1,4 +1,4 @@
-"""The PyMC graphs: their densities against dense algebra, their mode against REML, their gradient, what they simulate."""
+"""The PyMC graphs: densities against dense algebra, mode against REML, gradient against differences, simulation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -200,8 +200,8 @@ def test_flipping_a_sign_changes_nothing(formula: str, rng: np.random.Generator)
             name = signed_name(level.effect_names[effect], level.name)
             flipped[name] = -flipped[name]
             shares = flipped[partial_name(level.name, 0)].copy()
-            for at, (i, k) in enumerate((i, k) for i in range(q) for k in range(i)):
-                if effect in (i, k):
+            for at, pair in enumerate((i, k) for i in range(q) for k in range(i)):
+                if effect in pair:
                     shares[at] = 1 - shares[at]
             flipped[partial_name(level.name, 0)] = shares
             assert_allclose(log_density(point(graph, flipped)), base, rtol=1e-12)
@@ -257,7 +257,9 @@ def unpack(graph: pm.Model, flat: np.ndarray) -> dict[str, Any]:
         shape = variable.type.shape
         size = int(np.prod(shape))
         part = flat[at : at + size].reshape(shape)
-        values[variable.name] = special.expit(part) if "_logodds__" in name else np.exp(part) if "_log__" in name else part
+        values[variable.name] = (
+            special.expit(part) if "_logodds__" in name else np.exp(part) if "_log__" in name else part
+        )
         at += size
     return values
 
@@ -334,7 +336,9 @@ def test_compiled_and_interpreted_graphs_agree(sleepstudy: Any, rng: np.random.G
 # The explicit graph
 
 
-@pytest.mark.parametrize("formula", ["y ~ x + (x | top)", "y ~ 0 + f + (x || top/inner)", "y ~ x * f + offset(z) + (z | top)"])
+@pytest.mark.parametrize(
+    "formula", ["y ~ x + (x | top)", "y ~ 0 + f + (x || top/inner)", "y ~ x * f + offset(z) + (z | top)"]
+)
 def test_explicit_graph_is_the_textbook(formula: str, rng: np.random.Generator) -> None:
     """Density of fixed effects, standard normal offsets, rows and variance parameters, written out."""
     model = bx.Model(formula, random_frame(rng))
@@ -390,7 +394,9 @@ def test_prior_predictive(sleepstudy: Any) -> None:
     assert_allclose(again["prior_predictive"]["y"].to_numpy(), y)
 
 
-@pytest.mark.parametrize("formula", ["y ~ x + offset(z) + (x | top)", "y ~ 0 + f + (z | top) + (x || top:inner)", "y ~ x"])
+@pytest.mark.parametrize(
+    "formula", ["y ~ x + offset(z) + (x | top)", "y ~ 0 + f + (z | top) + (x || top:inner)", "y ~ x"]
+)
 def test_simulator_draws_from_the_dense_density(formula: str, rng: np.random.Generator) -> None:
     """At given variance parameters the rows are N(X m, X P^-1 X' + V): whitened draws are standard normal."""
     model = bx.Model(formula, random_frame(rng, 40, 5))
@@ -425,7 +431,9 @@ def test_prior_scales(rng: np.random.Generator) -> None:
     priors = model.priors
     expected = [priors.sigma.scale, *(sd.scale for level in priors.levels for sd in level.sds)]
     assert_allclose(prior_scales(priors), expected)
-    assert_allclose(prior_scales(bx.Model("y ~ x + (x | top)", random_frame(rng), priors="flat").priors), [1.0, 1.0, 1.0])
+    assert_allclose(
+        prior_scales(bx.Model("y ~ x + (x | top)", random_frame(rng), priors="flat").priors), [1.0, 1.0, 1.0]
+    )
 
 
 def test_graphviz(sleepstudy: Any) -> None:

@@ -210,7 +210,13 @@ def test_the_improper_level_is_named(rng: np.random.Generator) -> None:
 
 # The vector that the kernel takes
 
-BETA = ["y ~ x + z + (x | top)", "y ~ x * f + (1 | top)", "y ~ 0 + x + z + (1 | top)", "y ~ 0 + f + x + (1 | top)", "y ~ 1 + (1 | top)"]
+BETA = [
+    "y ~ x + z + (x | top)",
+    "y ~ x * f + (1 | top)",
+    "y ~ 0 + x + z + (1 | top)",
+    "y ~ 0 + f + x + (1 | top)",
+    "y ~ 1 + (1 | top)",
+]
 
 
 def vector_density(model: bx.Model, theta: np.ndarray, sigma: float) -> float:
@@ -271,7 +277,7 @@ def test_density_under_the_prior(formula: str, shift: float, rng: np.random.Gene
 
 
 def test_a_constant_column_that_is_no_intercept(rng: np.random.Generator) -> None:
-    """Without an intercept every prior is for the coefficient as it is, also where one column happens to be constant."""
+    """Without an intercept every prior is for the coefficient as it is, also where a column happens to be constant."""
     model = bx.Model("y ~ 0 + one + x + (1 | top)", random_frame(rng).assign(one=1.0))
     expected = dense.log_density(dense_problem(model), [np.array([[1.7**2]])], 2.2**2, user_prior(model))
     assert_allclose(vector_density(model, np.array([1.7]), 2.2), expected, rtol=1e-9)

@@ -142,14 +142,6 @@ def test_boundary_is_named(dyestuff2: Fits) -> None:
     assert one_sentence(found.verdict)
 
 
-def test_a_boundary_without_standard_errors_is_no_agreement_on_them(dyestuff2: Fits) -> None:
-    """Where REML has no standard error there is no difference in standard errors, and the largest is of another row."""
-    reml = dyestuff2.reml
-    table = bx.compare(reml, dyestuff2.post).table
-    missing = table["se"].isna() | (table["se"] == 0)
-    assert not np.isfinite(table.loc[missing, "difference_in_se"]).any()
-
-
 def test_a_prior_that_matters_is_named(hsb_fits: Fits) -> None:
     tight = dataclasses.replace(hsb_fits.post.priors, beta=(hsb_fits.post.priors.beta[0], Normal(0.0, 0.3)))
     found = bx.compare(hsb_fits.reml, dataclasses.replace(hsb_fits.post, priors=tight))
@@ -159,9 +151,10 @@ def test_a_prior_that_matters_is_named(hsb_fits: Fits) -> None:
 
 def test_a_prior_of_an_sd_that_matters_is_named(dyestuff: Fits) -> None:
     """The sd of batches, 42, is of the size of the scale of its prior, 63."""
-    assert "prior of the sd of Intercept at Batch matters (HalfStudentT(4, 63.02))" in bx.compare(
-        dyestuff.reml, dyestuff.post
-    ).verdict
+    assert (
+        "prior of the sd of Intercept at Batch matters (HalfStudentT(4, 63.02))"
+        in bx.compare(dyestuff.reml, dyestuff.post).verdict
+    )
 
 
 def test_agreement_with_ml_and_on_three_levels(pastes: Fits) -> None:
@@ -208,7 +201,7 @@ def test_different_responses(hsb_fits: Fits, hsb: pd.DataFrame) -> None:
         bx.compare(other, hsb_fits.post)
 
 
-@pytest.mark.parametrize("prob", [95, 1.0, 0.0])
+@pytest.mark.parametrize("prob", [95, 0.0])
 def test_impossible_coverage(prob: float, dyestuff: Fits) -> None:
     with pytest.raises(BayesmixError, match="prob"):
         bx.compare(dyestuff.reml, dyestuff.post, prob=prob)
