@@ -83,7 +83,14 @@ def read_columns(data: Any, names: Iterable[str]) -> dict[str, Column]:
         The object is no data frame, holds no rows, or lacks a column.
     """
     if isinstance(data, Mapping):
-        data = pd.DataFrame(data)
+        try:
+            data = pd.DataFrame(data)
+        except ValueError as problem:
+            raise DataError(
+                f"The columns do not make a table ({problem}).",
+                "Expected columns of one length.",
+                "Check their lengths.",
+            ) from None
     try:
         frame = nw.from_native(data, eager_only=True)
     except nw.exceptions.DuplicateError as problem:
@@ -203,6 +210,12 @@ def as_categories(column: Column) -> Categories:
     if isinstance(column, Categories):
         return column
     present = ~column.missing
+    if np.isinf(column.values).any():
+        raise DataError(
+            f"Column '{column.name}' has {int(np.isinf(column.values).sum())} infinite value(s).",
+            "Expected finite labels.",
+            "Recode infinite values as missing, or remove those rows.",
+        )
     labels, inverse = np.unique(column.values[present], return_inverse=True)
     codes = np.full(len(column.values), -1, np.int64)
     codes[present] = inverse

@@ -66,6 +66,8 @@ def examine(
         Derivative of the criterion in Omega on inner columns.
     """
     stationarity, smallest, steepest = 0.0, 0.0, None
+    if not (np.isfinite(theta).all() and np.isfinite(d_omega).all()):
+        return np.inf, -np.inf, None
     factors = coordinates.layout.factors(theta)
     for number, (level, factor) in enumerate(zip(coordinates.layout.levels, factors, strict=True)):
         m = level.columns.size

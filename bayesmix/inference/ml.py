@@ -21,6 +21,10 @@ from bayesmix.likelihood.kernels import profiled
 Floats = NDArray[np.float64]
 
 
+# With fewer groups than this at some level, more than one start is tried.
+FEW_GROUPS = 20
+
+
 @dataclass(frozen=True)
 class Optimizer:
     """How the criterion is minimised.
@@ -32,13 +36,14 @@ class Optimizer:
     max_restarts : int
         Times the search may leave a point that is stationary but no minimum.
     scales : tuple of float
-        Relative standard deviations at which the search starts; those after the first are tried only where the first
-        ended on the boundary.
+        Relative standard deviations at which the search may start. The first start is the one with the lowest
+        criterion; the others follow where the optimum lies on the boundary or a level has fewer than 20 groups, for
+        there a second optimum is not rare.
     """
 
     max_iterations: int = 500
     max_restarts: int = 10
-    scales: tuple[float, ...] = (0.6, 0.1, 3.0)
+    scales: tuple[float, ...] = (0.6, 0.1, 3.0, 20.0)
 
 
 @dataclass(frozen=True)
@@ -152,18 +157,20 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
     if start is not None:
         start = _check_start(start, coordinates.layout.n_entries)
     starts = [_start(coordinates, scale) for scale in optimizer.scales] if start is None else [start]
+    starts.sort(key=lambda theta: criterion(theta)[0])
+    small = any(level.n_groups < FEW_GROUPS for level in products.levels)
     best: tuple[float, Floats, Certificate] | None = None
     for theta in starts if coordinates.layout.n_entries else [np.zeros(0)]:
         found = _descend(criterion, blocks, theta, optimizer)
         if best is None or found[0] < best[0] - 1e-9 * abs(best[0]) or (found[2].holds and not best[2].holds):
             best = found
-        if best[2].holds and not _is_singular(coordinates, best[1]):
+        if best[2].holds and not small and not _is_singular(coordinates, best[1]):
             break
     assert best is not None
     if not best[2].holds and criterion.full(best[1])[4] > 1e-14 * products.n:
         raise ConvergenceError(
-            f"The optimiser stopped at criterion {best[0]:.6f} with stationarity {best[2].stationarity:.1e} and "
-            f"smallest eigenvalue {best[2].smallest_eigenvalue:.1e}.",
+            f"The optimiser stopped at criterion {_in_units(criterion, best[0]):.6f} with stationarity "
+            f"{best[2].stationarity:.1e} and smallest eigenvalue {best[2].smallest_eigenvalue:.1e}.",
             "Expected both within 1e-6 of an optimum.",
             "Centre and scale the predictors, simplify the random part, or raise Optimizer(max_iterations=...).",
         )
@@ -180,6 +187,14 @@ def _check_start(start: Floats, size: int) -> Floats:
             "Leave it out, or pass as many as fit.theta has.",
         )
     return values
+
+
+def _in_units(criterion: _Criterion, value: float) -> float:
+    """The criterion for the user's response and columns."""
+    products = criterion.products
+    nu = products.n - products.n_fixed if criterion.reml else products.n
+    shift = 2 * criterion.coordinates.layout.log_jacobian if criterion.reml else 0.0
+    return float(value + 2 * nu * np.log(products.response_scale) + shift)
 
 
 def _start(coordinates: Coordinates, scale: float) -> Floats:
@@ -199,8 +214,10 @@ def _descend(
         certificate = Certificate(stationarity, smallest, decrement)
         if certificate.holds or theta.size == 0:
             break
-        if descent is not None and smallest < -1e-7:
+        if descent is not None and smallest < -1e-6:
             theta = _leave(criterion, theta, descent)
+        else:
+            theta = _turned(criterion.coordinates, blocks, theta)
     return value, theta, certificate
 
 
@@ -290,6 +307,26 @@ def _leave(criterion: _Criterion, theta: Floats, descent: Descent) -> Floats:
     return min((layout.theta(factors) for factors in candidates), key=lambda moved: criterion(moved)[0])
 
 
+def _turned(coordinates: Coordinates, blocks: tuple[tuple[tuple[int, int], ...], ...], theta: Floats) -> Floats:
+    """The same covariances by other factors, with their columns filled from the left.
+
+    Where a leading effect has no variance, Lambda = [0 0; b c] leaves b and c undetermined and hides the slope in the
+    first entry, which is proportional to b; [0 0; sqrt(b^2 + c^2) 0] shows it.
+    """
+    factors = [factor.copy() for factor in coordinates.layout.factors(theta)]
+    for factor, parts in zip(factors, blocks, strict=True):
+        for start, stop in parts:
+            block = factor[start:stop, start:stop]
+            size, column = np.abs(block).max(initial=0.0), 0
+            for row in range(stop - start):
+                if np.linalg.norm(block[row, column:]) > 1e-2 * size:
+                    turn, _ = np.linalg.qr(block[row : row + 1, column:].T, mode="complete")
+                    block[:, column:] = block[:, column:] @ turn
+                    column += 1
+            factor[start:stop, start:stop] = np.tril(block)
+    return coordinates.layout.theta(tuple(factors))
+
+
 def _add_variance(factors: tuple[Floats, ...], descent: Descent, amount: float) -> tuple[Floats, ...]:
     """Lower-triangular factors of Omega + amount * direction direction'."""
     changed = [factor.copy() for factor in factors]
@@ -330,14 +367,16 @@ def _solution(criterion: _Criterion, theta: Floats, certificate: Certificate) ->
     back: Callable[[Floats], Floats] = partial(np.linalg.solve, coordinates.fixed)
     beta = products.response_fit + back(inner_beta) * scale
     half = back(np.linalg.cholesky(inverse)) * inner_sigma * scale if p else np.zeros((0, 0))
-    criterion_value = value + 2 * nu * np.log(scale)
-    if criterion.reml:
-        criterion_value += 2 * coordinates.layout.log_jacobian
+    criterion_value = _in_units(criterion, value)
     factors = tuple(
         lower_factor(np.linalg.solve(T, factor))
         for T, factor in zip(coordinates.levels, coordinates.layout.factors(theta), strict=True)
     )
+    for array in (beta, inner_beta, inverse, theta, *factors):
+        array.flags.writeable = False
+    vcov = half @ half.T
+    vcov.flags.writeable = False
     return MlSolution(
-        criterion.reml, beta, half @ half.T, factors, inner_sigma * scale, float(criterion_value),
+        criterion.reml, beta, vcov, factors, inner_sigma * scale, float(criterion_value),
         _is_singular(coordinates, theta), certificate, theta, inner_beta, inverse, criterion.evaluations,
     )  # fmt: skip
