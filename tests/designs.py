@@ -64,9 +64,9 @@ def cases() -> list[Case]:
 def crowded_cases() -> list[Case]:
     """More groups than the kernels take at a time, at every level."""
     return [
-        Case(1, 2, "equal", "correlated", False, 8),
-        Case(2, 2, "overlapping", "slopes", False, 14),
-        Case(3, 1, "outside", "correlated", False, 22),
+        Case(1, 2, "equal", "correlated", False, 15),
+        Case(2, 2, "overlapping", "slopes", False, 27),
+        Case(3, 1, "outside", "correlated", False, 44),
     ]
 
 

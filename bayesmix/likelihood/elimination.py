@@ -10,15 +10,18 @@ from bayesmix.likelihood.sources import njit
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# Groups worked on at a time: their blocks stay in the first-level cache.
-CHUNK = 64
+# Groups worked on at a time: few enough for their blocks to stay in cache, many enough to pay for starting a loop.
+CHUNK = 128
+# Where no pivot of M exceeds this, subtraction loses fewer than three digits, and refinement is left out.
+WELL_CONDITIONED = 1e3
 
 
 @njit
-def factor_chunk(S: Floats, at: int, n: int, z: Integers, L: Floats, M: Floats, Y: Floats, H: Floats, h: int) -> None:
+def factor_chunk(S: Floats, at: int, n: int, z: Integers, L: Floats, M: Floats, Y: Floats, H: Floats, h: int) -> float:
     """M = I + L'S[z,z]L = U D U' (U unit lower and D^-1, in place), Y = U^-1 L', H = Y'D^-1Y, for n groups.
 
-    S is read from group ``at`` on, H written from group ``h`` on; the rest is scratch by place in the chunk.
+    Returns the largest pivot. S is read from group ``at`` on, H written from group ``h`` on; the rest is scratch by
+    place in the chunk.
     """
     m, q = L.shape
     for b in range(q):
@@ -60,7 +63,10 @@ def factor_chunk(S: Floats, at: int, n: int, z: Integers, L: Floats, M: Floats, 
         for j in range(i + 1):
             for k in range(n):
                 H[i, j, h + k] = 0.0
+    largest = 1.0
     for a in range(q):
+        for k in range(n):
+            largest = max(largest, M[a, a, k])
         for k in range(n):
             M[a, a, k] = 1.0 / M[a, a, k]
         for i in range(m):
@@ -71,6 +77,7 @@ def factor_chunk(S: Floats, at: int, n: int, z: Integers, L: Floats, M: Floats, 
         for j in range(i):
             for k in range(n):
                 H[j, i, h + k] = H[i, j, h + k]
+    return float(largest)
 
 
 @njit
@@ -112,11 +119,12 @@ def rows_chunk(
     F: Floats,
     X: Floats,
     rest: Floats,
+    refine: bool,
 ) -> None:
     """E = (I + S[z,z] Omega)^-1 S[z,:], the rows z of S after elimination, and F = H S[z,:].
 
-    S - S H S alone loses eight digits of these rows at variance ratios of 1e8; one step of refinement with the
-    residual of the defining equation brings them back, because (I + S Omega)^-1 = I - S H.
+    S - S H S alone loses eight digits of these rows at variance ratios of 1e8; one step of refinement (``refine``) with
+    the residual of the defining equation brings them back, because (I + S Omega)^-1 = I - S H.
     """
     m, K = F.shape[0], F.shape[1]
     for a in range(m):
@@ -127,6 +135,8 @@ def rows_chunk(
                 E[a, c, e + k] = X[a, c, k]
     times_rows(H, h, X, n, F)
     subtract_block(S, at, z, F, n, E, e)
+    if not refine:
+        return
     for a in range(m):
         for c in range(K):
             for k in range(n):
@@ -222,19 +232,22 @@ def adjoint_chunk(
 ) -> None:
     """Add S'[z,z] - E G E' of n groups to dOmega of their level, G the adjoint of each group's parent."""
     m, K = EG.shape[0], EG.shape[1]
-    together = parent[first] == parent[first + n - 1]
     for a in range(m):
         for c in range(K):
             for k in range(n):
                 EG[a, c, k] = 0.0
-            for b in range(K):
-                if together:
-                    w = adjoint[b, c, parent[first] - shift]
-                    for k in range(n):
+    begin = 0
+    while begin < n:  # one run of neighbours with the same parent after the other
+        o, stop = parent[first + begin], begin + 1
+        while stop < n and parent[first + stop] == o:
+            stop += 1
+        for a in range(m):
+            for c in range(K):
+                for b in range(K):
+                    w = adjoint[b, c, o - shift]
+                    for k in range(begin, stop):
                         EG[a, c, k] += E[a, b, e + k] * w
-                else:
-                    for k in range(n):
-                        EG[a, c, k] += E[a, b, e + k] * adjoint[b, c, parent[first + k] - shift]
+        begin = stop
     for a in range(m):
         for b in range(a + 1):
             for k in range(n):

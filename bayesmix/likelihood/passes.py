@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.likelihood.blocks import cholesky, inverse_from_cholesky, times
-from bayesmix.likelihood.elimination import CHUNK, add_chunk, adjoint_chunk, factor_chunk, rows_chunk
+from bayesmix.likelihood.elimination import CHUNK, WELL_CONDITIONED, add_chunk, adjoint_chunk, factor_chunk, rows_chunk
 from bayesmix.likelihood.layout import (
     AT_BASIS,
     AT_COLUMNS,
@@ -130,8 +130,9 @@ def ascend(
             n = min(CHUNK, first + J - start)
             slot = start if keep else 0
             at = start - shift
-            factor_chunk(S, at, n, z, L, M, Y, H, slot)
-            rows_chunk(S, at, n, z, omega, H, slot, E, slot, F, X, rest)
+            largest = factor_chunk(S, at, n, z, L, M, Y, H, slot)
+            refine = not largest < WELL_CONDITIONED
+            rows_chunk(S, at, n, z, omega, H, slot, E, slot, F, X, rest, refine)
             add_chunk(S, at, n, z, in_z, E, slot, F, line, parent, start, leaves, upper)
             for b in range(q):
                 for k in range(n):
