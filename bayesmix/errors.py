@@ -94,3 +94,15 @@ def refuse_unknown(function: str, unknown: dict[str, object], offered: tuple[str
             ours = near[0] if near else None
         remedy = f"Write {ours}={value!r}." if ours else "Remove it."
         raise ArgumentError(f"{function} has no keyword '{name}'.", expected, remedy)
+
+
+def require_coverage(prob: float) -> None:
+    """Refuse a coverage that no interval has.
+
+    Raises
+    ------
+    ArgumentError
+        Not a number between 0 and 1.
+    """
+    if isinstance(prob, bool) or not isinstance(prob, int | float) or not 0 < prob < 1:
+        raise ArgumentError(f"prob={prob!r}.", "Expected a number between 0 and 1.", "For 95 % write prob=0.95.")

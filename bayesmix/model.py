@@ -19,7 +19,7 @@ from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.posterior import build_idata
-from bayesmix.results.prior_words import describe_priors
+from bayesmix.results.prior_words import describe_priors, priors_as_json
 from bayesmix.specification import Specification, parse_formula
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ class Model:
         refuse_unknown("sample", unknown, names)
         settings = Settings(draws, tune, chains, cores, seed, sampler, target_accept, progress)
         found = draw_posterior(self._design, self._products, self._priors, self._reml.solution, settings, group_effects)
-        attributes = {"formula": self.formula, "sampler": sampler, "priors": self._priors.preset}
+        attributes = {"formula": self.formula, "sampler": sampler, "priors": priors_as_json(self._design, self._priors)}
         idata = build_idata(self._design, found.variables, found.raw, found.variances, found.effects, attributes)
         return BayesFit(self._design, self._products, self._priors, idata, found.effects)
 

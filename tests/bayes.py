@@ -20,6 +20,7 @@ from bayesmix.inference.geometry import Geometry
 from bayesmix.inference.graph import marginal_graph
 from bayesmix.inference.naming import partial_name, sd_name, signed_name
 from tests import dense
+from tests.frames import random_frame
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Any]
@@ -187,6 +188,13 @@ def pastes() -> Fits:
 @pytest.fixture(scope="session")
 def hsb_fits() -> Fits:
     return fits("hsb")
+
+
+def shuffled_frame(rng: np.random.Generator, n: int = 120, groups: int = 8) -> pd.DataFrame:
+    """A random frame whose inner groups also have a code of their own, in no order that the outer groups know."""
+    frame = random_frame(rng, n, groups)
+    code = rng.permutation(3 * groups)
+    return frame.assign(code=code[3 * frame["top"] + frame["inner"]])
 
 
 def simulated_sleepstudy(seed: int) -> pd.DataFrame:

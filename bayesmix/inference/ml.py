@@ -179,10 +179,13 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
 
 def _check_start(start: Floats, size: int) -> Floats:
     """Numbers, finite, as many as the factors have free entries."""
-    values = np.array(start, dtype=float).ravel()
+    try:
+        values = np.array(start, dtype=float).ravel()
+    except (TypeError, ValueError):
+        values = np.full(1, np.nan)
     if values.size != size or not np.isfinite(values).all():
         raise ArgumentError(
-            f"start has {values.size} value(s), {values}.",
+            f"start is {start!r}.",
             f"Expected {size} finite numbers, the free entries of the relative covariance factors.",
             "Leave it out, or pass as many as fit.theta has.",
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+# Names that graphs and posteriors need for themselves.
+_RESERVED = ("sigma", "chain", "draw", "y")
+
 
 def variable_name(term: str) -> str:
-    """A term as a variable; '/' is written '÷', because a DataTree refuses it."""
-    return term.replace("/", "÷")
+    """A term as a variable: "/" is written "÷" (a DataTree refuses it); a name needed elsewhere ends in "_"."""
+    return f"{term}_" if term in _RESERVED else term.replace("/", "÷")
 
 
 def _stem(effect: str) -> str:

@@ -76,7 +76,7 @@ def draw_posterior(
 
 def _keep_effects(group_effects: bool | str | None, products: CrossProducts, settings: Settings) -> bool:
     """Whether draws of group effects are kept."""
-    if group_effects not in (True, False, None, "summary"):
+    if not (group_effects is None or isinstance(group_effects, bool) or group_effects == "summary"):
         raise ArgumentError(
             f"group_effects={group_effects!r}.",
             "Expected True, False, 'summary' or None.",

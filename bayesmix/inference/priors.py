@@ -85,12 +85,15 @@ class Priors:
         Lowest level first.
     sigma : HalfStudentT or Flat
         Residual standard deviation.
+    intercept : int or None
+        Place of ``Intercept`` among the fixed effects.
     """
 
     preset: str
     beta: tuple[Normal | Flat, ...]
     levels: tuple[LevelPriors, ...]
     sigma: HalfStudentT | Flat
+    intercept: int | None
 
     @property
     def beta_is_flat(self) -> bool:
@@ -147,14 +150,19 @@ def _default_priors(design: Design) -> Priors:
             spread = float(sd_x[place]) if place != 0 else 1.0
             sds.append(HalfStudentT(4.0, sd_y / (spread if spread > 0 else float(mean_square[place]))))
         levels.append(LevelPriors(tuple(sds), LKJ(2.0)))
-    return Priors("default", tuple(beta), tuple(levels), HalfStudentT(4.0, sd_y))
+    return Priors("default", tuple(beta), tuple(levels), HalfStudentT(4.0, sd_y), _intercept(design))
 
 
 def _flat_priors(design: Design) -> Priors:
     """Constant densities, the ones under which the posterior mode is the REML estimate."""
     beta = tuple(Flat() for _ in design.fixed)
     levels = tuple(LevelPriors(tuple(Flat() for _ in level.effects), UniformPartials()) for level in design.levels)
-    return Priors("flat", beta, levels, Flat())
+    return Priors("flat", beta, levels, Flat(), _intercept(design))
+
+
+def _intercept(design: Design) -> int | None:
+    """Place of the intercept among the fixed effects."""
+    return design.fixed_names.index("Intercept") if "Intercept" in design.fixed_names else None
 
 
 def require_proper(priors: Priors, design: Design) -> None:
@@ -191,10 +199,12 @@ def beta_prior_vector(priors: Priors, coordinates: Coordinates, products: CrossP
     p = products.n_fixed
     if priors.beta_is_flat:
         return np.concatenate([[FLAT], np.zeros(p + p * p)])
-    T = coordinates.fixed
-    scale = np.diag(T)  # T = diag(scale) [1 means; 0 I], and priors are on the centred intercept
+    means = np.eye(p)  # from the user's coefficients to those the priors are on
+    if priors.intercept is not None:
+        means[priors.intercept] = products.fixed_basis[0]
+    scaled = products.response_scale * np.linalg.solve(coordinates.fixed.T, means.T).T
     mean = np.array([prior.mean for prior in priors.beta if isinstance(prior, Normal)])
     sd = np.array([prior.sd for prior in priors.beta if isinstance(prior, Normal)])
-    inner_mean = (scale * mean - T @ products.response_fit) / products.response_scale
-    inner_sd = scale * sd / products.response_scale
-    return np.concatenate([[NORMAL], inner_mean, np.diag(inner_sd**-2.0).ravel()])
+    inner_mean = np.linalg.solve(scaled, mean - means @ products.response_fit)
+    half = scaled / sd[:, None]
+    return np.concatenate([[NORMAL], inner_mean, (half.T @ half).ravel()])

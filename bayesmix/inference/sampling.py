@@ -48,20 +48,21 @@ class Settings:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        for name, least in (("draws", 4), ("tune", 1), ("chains", 1)):
+        for name, least in (("draws", 4), ("tune", 1), ("chains", 1), ("cores", 1), ("seed", 0)):
             value = getattr(self, name)
+            if value is None and name in ("cores", "seed"):
+                continue
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
                 raise ArgumentError(
-                    f"{name}={value!r}.", f"Expected a whole number of at least {least}.", "Correct it."
+                    f"{name}={value!r}.", f"Expected a whole number of at least {least}.", f"Correct {name}."
                 )
         if self.sampler not in ("nutpie", "pymc"):
             raise ArgumentError(
                 f"sampler={self.sampler!r} is not offered.", "Expected 'nutpie' or 'pymc'.", "Choose one of these."
             )
-        if self.target_accept is not None and not 0 < self.target_accept < 1:
-            raise ArgumentError(
-                f"target_accept={self.target_accept!r}.", "Expected a number between 0 and 1.", "Try 0.95."
-            )
+        target = self.target_accept
+        if target is not None and not (isinstance(target, float | np.floating) and 0 < target < 1):
+            raise ArgumentError(f"target_accept={target!r}.", "Expected a number between 0 and 1.", "Try 0.95.")
 
     @property
     def workers(self) -> int:
@@ -159,7 +160,9 @@ def _sample_nutpie(
         try:
             tree, complete = running.wait(), True
         except KeyboardInterrupt:
-            tree, complete = running.abort(), False
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about arrays that end early; what is kept is decided below
+                tree, complete = running.abort(), False
     return _collect(tree, own_names, variables, settings, complete)
 
 
@@ -182,8 +185,10 @@ def _collect(
     finished = np.arange(stats.sizes["chain"])
     if not complete:
         first = next(iter(found.values()))
-        whole = ~np.isnan(first.reshape(*first.shape[:2], -1)).any(axis=(1, 2))
-        finished = np.flatnonzero(whole) if first.shape[1] == settings.draws else finished[:0]
+        finished = finished[:0]
+        if first.shape[1] == settings.draws:
+            missing = np.isnan(first).reshape(first.shape[0], -1).any(axis=1)
+            finished = np.flatnonzero(~missing)
         if finished.size == 0:
             raise KeyboardInterrupt
         stats = stats.isel(chain=finished)

@@ -38,7 +38,7 @@ class MarginalLikelihood(Op):  # type: ignore[misc]
 
     def perform(self, node: Apply, inputs: list[Any], outputs: list[list[Any]]) -> None:
         """Evaluate outside compiled graphs."""
-        vector, prior, lam, sigma, beta = (np.ascontiguousarray(x, dtype=float) for x in inputs)
+        vector, prior, lam, sigma, beta = inputs
         for slot, value in zip(outputs, log_density(vector, prior, lam, float(sigma), beta), strict=True):
             slot[0] = np.asarray(value)
 

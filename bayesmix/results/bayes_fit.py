@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
-from bayesmix.errors import ArgumentError
+from bayesmix.errors import ArgumentError, require_coverage
 from bayesmix.inference.draws import EffectDraws
 from bayesmix.inference.naming import effect_name, variable_name
 from bayesmix.inference.priors import Priors
@@ -173,7 +173,7 @@ class BayesFit:
             )
         draws = self._effect_draws(number).copy()
         places = list(self.design.fixed)
-        beta = self._beta.reshape(-1, self._beta.shape[-1])
+        beta = self._beta.reshape(len(draws), -1) if places else np.zeros((len(draws), 0))
         for a, place in enumerate(self.design.levels[number].places):
             if place in places:
                 draws[:, :, a] += beta[:, places.index(place), None]
@@ -191,6 +191,7 @@ class BayesFit:
         """Columns from means and sds alone."""
         from scipy.special import ndtri
 
+        require_coverage(prob)
         order = group_order(self.design, number)
         mean, sd = self.effects.means[number][order], self.effects.sds[number][order]
         half = float(ndtri(0.5 + prob / 2)) * sd
@@ -204,14 +205,16 @@ class BayesFit:
         sizes = " · ".join(f"{level.name} {len(level.grouping.labels)}" for level in design.levels)
         missing = f" ({design.n_missing} left out: values missing)" if design.n_missing else ""
         chains = self.idata["posterior"].sizes
+        largest = both["r_hat"].max()
+        r_hat = "no R-hat from one chain" if np.isnan(largest) else f"largest R-hat {largest:.3f}"
         facts = [
             ("Formula", design.specification.formula),
             ("Rows", f"{design.n}{missing}"),
             *([("Groups", sizes)] if sizes else []),
             (
                 "Draws",
-                f"{chains['chain']} chains of {chains['draw']}; {self.divergences} divergences; largest R-hat "
-                f"{both['r_hat'].max():.3f}, smallest bulk ESS {both['ess_bulk'].min():.0f}",
+                f"{chains['chain']} chains of {chains['draw']}; {self.divergences} divergences; {r_hat}, "
+                f"smallest bulk ESS {both['ess_bulk'].min():.0f}",
             ),
         ]
         shown = {"ess_bulk": 0, "ess_tail": 0, "r_hat": 3}
@@ -271,22 +274,20 @@ def summarise(draws: Floats, index: pd.Index[Any], prob: float) -> pd.DataFrame:
     """Mean, sd, equal-tailed interval, effective sample sizes and R-hat of (chains, draws, k) values."""
     import arviz_stats
 
+    require_coverage(prob)
+    names = ["mean", "sd", "ci_low", "ci_high", "ess_bulk", "ess_tail", "r_hat"]
+    if draws.shape[-1] == 0:
+        return pd.DataFrame(columns=names, index=index, dtype=float)
     array = xr.DataArray(draws, dims=("chain", "draw", "row"))
     flat = draws.reshape(-1, draws.shape[-1])
     low, high = np.quantile(flat, [0.5 - prob / 2, 0.5 + prob / 2], axis=0)
-    columns = {
-        "mean": flat.mean(axis=0),
-        "sd": flat.std(axis=0, ddof=1),
-        "ci_low": low,
-        "ci_high": high,
-        "ess_bulk": np.asarray(arviz_stats.ess(array, method="bulk")),
-        "ess_tail": np.asarray(arviz_stats.ess(array, method="tail")),
-        "r_hat": np.asarray(arviz_stats.rhat(array)),
-    }
-    return pd.DataFrame(columns, index=index)
+    size = [np.asarray(arviz_stats.ess(array, method=method)) for method in ("bulk", "tail")]
+    values = [flat.mean(axis=0), flat.std(axis=0, ddof=1), low, high, *size, np.asarray(arviz_stats.rhat(array))]
+    return pd.DataFrame(dict(zip(names, values, strict=True)), index=index)
 
 
 def _group_summary(draws: Floats, prob: float) -> dict[str, Floats]:
     """Columns from (D, J, q) draws."""
+    require_coverage(prob)
     low, high = np.quantile(draws, [0.5 - prob / 2, 0.5 + prob / 2], axis=0)
     return {"mean": draws.mean(axis=0), "sd": draws.std(axis=0, ddof=1), "ci_low": low, "ci_high": high}

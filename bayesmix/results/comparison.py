@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from bayesmix.errors import ArgumentError
+from bayesmix.errors import ArgumentError, require_coverage
 from bayesmix.inference.priors import HalfStudentT, Normal
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
@@ -64,6 +64,7 @@ def compare(first: LikelihoodFit | BayesFit, second: LikelihoodFit | BayesFit, *
     ArgumentError
         Not one fit of each kind, or fits of different models.
     """
+    require_coverage(prob)
     fits = sorted((first, second), key=lambda fit: isinstance(fit, BayesFit))
     like, post = fits
     if not isinstance(like, LikelihoodFit) or not isinstance(post, BayesFit):
@@ -76,11 +77,11 @@ def compare(first: LikelihoodFit | BayesFit, second: LikelihoodFit | BayesFit, *
     same = like.design.fixed_names == post.design.fixed_names and [
         (v.name, v.effect_names, v.blocks) for v in like.design.levels
     ] == [(v.name, v.effect_names, v.blocks) for v in post.design.levels]
-    if not same or like.design.n != post.design.n:
+    if not same or not np.array_equal(like.design.response, post.design.response):
         raise ArgumentError(
             f"The fits are of '{like.design.specification.formula}' ({like.design.n} rows) and "
             f"'{post.design.specification.formula}' ({post.design.n} rows).",
-            "Expected the same effects and the same rows.",
+            "Expected the same effects, the same rows and the same response.",
             "Fit both from one Model.",
         )
     table = _table(like, post, prob)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bayesmix.design import CrossProducts, Design
-from bayesmix.errors import ArgumentError
+from bayesmix.errors import ArgumentError, require_coverage
 from bayesmix.inference.conditional import ConditionalEffects, conditional_effects
 from bayesmix.inference.information import component_covariance
 from bayesmix.inference.ml import MlSolution
@@ -143,6 +143,7 @@ class LikelihoodFit:
         """
         if df != "z":
             raise ArgumentError(f"df={df!r} is not offered.", "Expected 'z' (normal).", "Use df='z'.")
+        require_coverage(prob)
         estimate, se = self.solution.beta, np.sqrt(np.diag(self.solution.vcov))
         t = estimate / se
         half = stats.norm.ppf(0.5 + prob / 2) * se
@@ -360,5 +361,6 @@ def _entries(blocks: tuple[tuple[int, int], ...]) -> int:
 
 def _with_interval(mean: Floats, sd: Floats, prob: float) -> dict[str, Floats]:
     """Columns of an estimate with a normal interval."""
+    require_coverage(prob)
     half = stats.norm.ppf(0.5 + prob / 2) * sd
     return {"estimate": mean, "sd": sd, "ci_low": mean - half, "ci_high": mean + half}

@@ -77,7 +77,8 @@ def build_idata(
 def draws_of(idata: xr.DataTree, names: Sequence[str]) -> Floats:
     """Scalar variables side by side, (chains, draws, len(names))."""
     posterior = idata["posterior"].to_dataset()
-    return np.stack([posterior[name].to_numpy() for name in names], axis=-1)
+    empty = np.zeros((*posterior["sigma"].shape, 0))
+    return np.concatenate([empty, *(posterior[name].to_numpy()[..., None] for name in names)], axis=-1)
 
 
 def covariance_draws(idata: xr.DataTree, level: Level) -> Floats:

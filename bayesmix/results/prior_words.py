@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from typing import Any
+
 from bayesmix.design import Design
-from bayesmix.inference.naming import sd_name
+from bayesmix.inference.naming import correlation_name, sd_name
 from bayesmix.inference.priors import Priors
+
+
+def priors_as_json(design: Design, priors: Priors) -> str:
+    """Every prior by the name of its parameter, with its numbers at full precision."""
+    named: dict[str, Any] = dict(zip(design.fixed_names, priors.beta, strict=True))
+    for level, prior in zip(design.levels, priors.levels, strict=True):
+        named |= {sd_name(name, level.name): sd for name, sd in zip(level.effect_names, prior.sds, strict=True)}
+        if level.pairs:
+            named[correlation_name(level.name)] = prior.correlation
+    named["sigma"] = priors.sigma
+    return json.dumps({name: {"distribution": type(prior).__name__, **asdict(prior)} for name, prior in named.items()})
 
 
 def describe_priors(design: Design, priors: Priors) -> str:

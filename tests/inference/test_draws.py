@@ -20,6 +20,7 @@ from tests.bayes import (
     graph_of,
     level_factor,
     random_values,
+    shuffled_frame,
     user_prior,
 )
 from tests.frames import random_frame
@@ -33,13 +34,14 @@ FORMULAS = [
     "y ~ x + z + (x + z | top)",
     "y ~ x + offset(z) + (z | top) + (x + z | top:inner)",
     "y ~ 0 + f + (f | top/inner)",
+    "y ~ x + (x | code) + (1 | top)",  # groups whose labels are not in the order of the tree
     "y ~ x",
 ]
 
 
 @pytest.fixture(params=FORMULAS)
 def model(request: pytest.FixtureRequest, rng: np.random.Generator) -> bx.Model:
-    return bx.Model(request.param, random_frame(rng))
+    return bx.Model(request.param, shuffled_frame(rng))
 
 
 # Variances
@@ -119,7 +121,7 @@ def check_draws(draws: np.ndarray, expected: dense.Posterior) -> None:
 @pytest.mark.parametrize("priors", ["default", "flat"])
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_effects_against_dense_conditioning(formula: str, priors: str, rng: np.random.Generator) -> None:
-    model = bx.Model(formula, random_frame(rng, 90, 5), priors=priors)
+    model = bx.Model(formula, shuffled_frame(rng, 90, 5), priors=priors)
     values = random_values(graph_of(model, "mixed"), rng)
     variances = constant_variances(model, values, 20_000)
     found = effect_draws(model.products, model.design, model.priors, variances, rng, keep=True)
@@ -222,7 +224,7 @@ def test_a_large_mean_costs_the_summary_no_digits(rng: np.random.Generator) -> N
     """Sums of squares are taken about a first mean: effects of 1e6 with an sd of 1."""
     frame = random_frame(rng)
     frame["y"] += 1e6 * np.sign(frame["top"] - 3.5)
-    model = bx.Model("y ~ 1 + (1 | top)", frame)
+    model = bx.Model("y ~ 0 + (1 | top)", frame)  # without an intercept to share the mean with
     variances = VarianceDraws(np.full(2000, 3.0), (np.full((2000, 1, 1), 1e6),))
     kept, summed = (
         effect_draws(model.products, model.design, model.priors, variances, np.random.default_rng(5), keep=keep)

@@ -418,7 +418,9 @@ def test_simulator_draws_from_the_dense_density(formula: str, rng: np.random.Gen
 @pytest.mark.parametrize("draw", ["prior predictive", "response"])
 def test_flat_priors_simulate_nothing(draw: str) -> None:
     _, graph = flat_graph("Yield ~ 1 + (1 | Batch)", "dyestuff")
-    with pytest.raises(PriorError, match="flat"):
+    # PyMC refuses a flat sigma by itself, where its turn comes before that of the response.
+    refusals = (PriorError, NotImplementedError) if draw == "prior predictive" else PriorError
+    with pytest.raises(refusals, match="flat"):
         if draw == "prior predictive":
             pm.sample_prior_predictive(draws=5, model=graph, random_seed=1, compile_kwargs={"mode": INTERPRETED})
         else:

@@ -137,7 +137,9 @@ def test_numbers_are_frozen(hsb_model: bx.Model) -> None:
 
 def test_flat_preset(rng: np.random.Generator) -> None:
     priors = bx.Model("y ~ x + (x | top/inner)", random_frame(rng), priors="flat").priors
-    assert priors == Priors("flat", (Flat(), Flat()), (LevelPriors((Flat(), Flat()), UniformPartials()),) * 2, Flat())
+    assert priors == Priors(
+        "flat", (Flat(), Flat()), (LevelPriors((Flat(), Flat()), UniformPartials()),) * 2, Flat(), 0
+    )
     assert priors.beta_is_flat
     assert [str(p) for p in (priors.sigma, priors.levels[0].correlation)] == ["flat", "uniform partial correlations"]
 

@@ -387,6 +387,31 @@ def test_interrupted_before_the_first_draw(
         dyestuff.model.sample(draws=2000, tune=200_000, cores=1, seed=2, progress=False)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("after", "kept"), [(700, 2), (50, 0)])
+def test_pymc_interrupted(after: int, kept: int, dyestuff: Fits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other sampler keeps the same promise: finished chains with a warning, or the interruption."""
+    import pymc as pm
+
+    real, seen = pm.sample, [0]
+
+    def interrupt(trace: Any, draw: Any) -> None:
+        seen[0] += 1
+        if seen[0] == after:  # 300 of them make a chain
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(pm, "sample", lambda **options: real(callback=interrupt, **options))
+    options = {"sampler": "pymc", "draws": 200, "tune": 100, "cores": 1, "seed": 2, "progress": False}
+    if kept:
+        with pytest.warns(BayesmixWarning, match="chains were finished and are kept"):
+            post = dyestuff.model.sample(**options)
+        assert post.idata["posterior"].sizes["chain"] < 4
+        assert post.idata["posterior"].sizes["draw"] == 200
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            dyestuff.model.sample(**options)
+
+
 # Calibration
 
 GROUPS, ROWS, REPLICATES = 8, 6, 200

@@ -1,6 +1,7 @@
 """The reading surface of a posterior: columns, names, notes, files, and what ArviZ makes of it."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,9 +33,10 @@ def check_summary(row: pd.Series, values: np.ndarray, prob: float = 0.95) -> Non
     assert_allclose([row["ci_low"], row["ci_high"]], np.quantile(values, [0.5 - prob / 2, 0.5 + prob / 2]))
     if "r_hat" in row:
         array = xr.DataArray(values, dims=("chain", "draw"))
-        assert_allclose(row["ess_bulk"], arviz_stats.ess(array, method="bulk"))
-        assert_allclose(row["ess_tail"], arviz_stats.ess(array, method="tail"))
-        assert_allclose(row["r_hat"], arviz_stats.rhat(array))
+        # Of ranks: draws that NUTS repeats are ties, which the last digit breaks one way or the other.
+        assert_allclose(row["ess_bulk"], arviz_stats.ess(array, method="bulk"), rtol=0.01)
+        assert_allclose(row["ess_tail"], arviz_stats.ess(array, method="tail"), rtol=0.05)
+        assert_allclose(row["r_hat"], arviz_stats.rhat(array), rtol=1e-4)
 
 
 # What the posterior holds
@@ -70,7 +72,13 @@ def test_groups_of_the_tree(hsb_fits: Fits) -> None:
     for name in ("diverging", "depth", "energy", "step_size", "n_steps"):
         assert stats_[name].shape == (4, 1000)
     attributes = tree["posterior"].attrs
-    assert attributes == {"formula": "math ~ ses + (ses | school)", "sampler": "nutpie", "priors": "default"}
+    assert {name: attributes[name] for name in ("formula", "sampler")} == {
+        "formula": "math ~ ses + (ses | school)",
+        "sampler": "nutpie",
+    }
+    priors = json.loads(attributes["priors"])
+    assert priors["sigma"] == {"distribution": "HalfStudentT", "df": 4.0, "scale": hsb_fits.model.priors.sigma.scale}
+    assert priors["school_corr"] == {"distribution": "LKJ", "eta": 2.0}
     assert hsb_fits.post.n_draws == 4000
     assert hsb_fits.post.divergences == int(stats_["diverging"].sum()) == 0
 
@@ -206,6 +214,34 @@ def test_group_effects_of_several_levels(pastes: Fits) -> None:
     pd.testing.assert_index_equal(table.index, pastes.reml.group_effects().index)
     estimate = pastes.reml.group_effects()["estimate"]
     assert np.corrcoef(estimate, table["mean"])[0, 1] > 0.98
+
+
+def test_groups_in_another_order(pastes: Fits, dataset: Callable[[str], pd.DataFrame]) -> None:
+    """Casks coded in no order that batches know: every cask keeps its effect, in tables and in the posterior."""
+    frame = dataset("pastes")
+    casks = (frame["batch"].astype(str) + ":" + frame["cask"].astype(str)).to_numpy()
+    names = np.unique(casks)
+    code = dict(zip(names, np.random.default_rng(5).permutation(len(names)), strict=True))
+    model = bx.Model("strength ~ 1 + (1 | batch) + (1 | code)", frame.assign(code=[code[cask] for cask in casks]))
+    assert model.design.tree is not None
+    assert (np.diff(model.design.tree.order[0]) < 0).any()
+    post = model.sample(seed=20, cores=2, progress=False)
+    summed = dataclasses.replace(post, effects=dataclasses.replace(post.effects, effects=None))
+    expected = pastes.reml.group_effects("batch:cask")["estimate"]
+    found = {
+        "estimate": model.reml().group_effects("code")["estimate"],
+        "table": post.group_effects("code")["mean"],
+        "coefficients": post.coefficients("code")["mean"] - post.fixed_effects().loc["Intercept", "mean"],
+        "summary": summed.group_effects("code")["mean"],
+    }
+    labels = [str(label) for label in model.design.levels[0].grouping.labels]
+    assert post.idata["posterior"].coords["code__factor_dim"].to_numpy().tolist() == labels
+    drawn = post.idata["posterior"]["1|code"].mean(("chain", "draw")).to_series()
+    for name in names:
+        wanted = expected.loc[(name, "Intercept")]
+        for kind, values in found.items():
+            assert abs(values.loc[(code[name], "Intercept")] - wanted) < (1e-6 if kind == "estimate" else 0.5), kind
+        assert abs(drawn.loc[str(code[name])] - wanted) < 0.5
 
 
 def test_coefficients(hsb_fits: Fits) -> None:
