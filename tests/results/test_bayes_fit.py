@@ -266,7 +266,7 @@ def test_coefficients_without_a_fixed_counterpart(dyestuff: Fits, dataset: Calla
     )
     assert post.fixed_effects().empty
     assert list(post.fixed_effects().columns) == COLUMNS
-    assert_array_equal(post.coefficients(), post.group_effects())
+    assert_allclose(post.coefficients(), post.group_effects(), rtol=1e-12)  # sums run in another order
     assert "Batch" in post.summary()
     assert_array_equal(dyestuff.post.coefficients("Batch"), dyestuff.post.coefficients())
 
