@@ -12,52 +12,15 @@ from numpy.typing import NDArray
 
 from bayesmix.design.coding import CONSTANT, ModelColumn, categorical_column, code_terms, column_values
 from bayesmix.design.frame import Categories, Column, Numbers, as_categories, frame_length, read_columns
-from bayesmix.design.groups import Grouping, Tree, build_tree, read_grouping
-from bayesmix.design.products import CrossProducts, LevelProducts, Standardised, grouped_sums, standardise
+from bayesmix.design.groups import Grouping, Tree, build_tree
+from bayesmix.design.levels import Level, make_level, read_levels
 from bayesmix.design.rank import aliased_columns
 from bayesmix.design.transforms import Memory, calls_of, evaluate, learn
 from bayesmix.errors import BayesmixWarning, DataError, DesignError
-from bayesmix.specification import INTERCEPT, Factor, GroupTerm, Specification, columns_of
+from bayesmix.specification import INTERCEPT, Factor, Specification, columns_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Level:
-    """One level of the model, as the data have it.
-
-    Parameters
-    ----------
-    grouping : Grouping
-        Its groups.
-    effects : tuple of ModelColumn
-        The q columns that vary by group.
-    places : (q,) int array
-        Where they stand among the design's columns.
-    blocks : tuple of (start, stop)
-        Effects correlated with each other.
-    """
-
-    grouping: Grouping
-    effects: tuple[ModelColumn, ...]
-    places: Integers
-    blocks: tuple[tuple[int, int], ...]
-
-    @property
-    def name(self) -> str:
-        """``school`` or ``school:child``."""
-        return self.grouping.name
-
-    @property
-    def effect_names(self) -> tuple[str, ...]:
-        """``Intercept``, ``ses``."""
-        return tuple(effect.name for effect in self.effects)
-
-    @property
-    def pairs(self) -> tuple[tuple[int, int], ...]:
-        """Pairs (i, j), i < j, of effects whose covariance is a parameter."""
-        return tuple((i, j) for start, stop in self.blocks for i in range(start, stop) for j in range(i + 1, stop))
 
 
 @dataclass(frozen=True)
@@ -228,13 +191,13 @@ def build_design(specification: Specification, data: Any) -> Design:
     response = _read_response(specification.response, columns, memory, group)
 
     fixed = code_terms(specification.fixed, columns)
-    groupings, bars, notes = _read_levels(specification.groups, columns, n)
+    groupings, bars, notes = read_levels(specification.groups, columns, n)
     wanted: dict[Any, ModelColumn] = {CONSTANT.key: CONSTANT}
     for column in [*fixed, *(effect for coded in bars for effect, _ in coded)]:
         wanted.setdefault(column.key, column)
     place = {key: i for i, key in enumerate(wanted)}
     values = column_values(list(wanted.values()), columns, memory, group, n)
-    levels = tuple(_level(grouping, coded, place, n) for grouping, coded in zip(groupings, bars, strict=True))
+    levels = tuple(make_level(grouping, coded, place, n) for grouping, coded in zip(groupings, bars, strict=True))
     places = np.array([place[column.key] for column in fixed], np.int64)
     dropped = aliased_columns(values[:, places], INTERCEPT in specification.fixed)
     names = [fixed[i].name for i in dropped]
@@ -256,81 +219,6 @@ def build_design(specification: Specification, data: Any) -> Design:
         specification, tuple(wanted.values()), values, response, offset, places, tuple(names), levels, tree, n_missing,
         notes, memory, labels,
     )  # fmt: skip
-
-
-def cross_products(design: Design) -> CrossProducts:
-    """Reduce a design to its sums of products by group, the only thing a fit reads.
-
-    Raises
-    ------
-    DataError
-        The predictors fit the response without error.
-    """
-    inner = standardise(design.values[:, 1:])
-    n, k = inner.values.shape
-    basis = _inner_basis(inner)
-    response, fit, scale = _least_squares(design, inner)
-    W = np.empty((n, k + 2), order="F")
-    W[:, 0], W[:, 1:-1], W[:, -1] = 1.0, inner.values, response
-    if design.tree is None:
-        leaf, sizes = np.zeros(n, np.int64), np.array([float(n)])
-        parent = np.zeros(0, np.int64)
-    else:
-        leaf, parent = design.tree.leaf, design.tree.parent
-        sizes = np.bincount(leaf).astype(float)
-    levels = []
-    for level in design.levels:
-        maps = basis[:, level.places]
-        on = np.flatnonzero(np.any(maps != 0, axis=1))
-        levels.append(LevelProducts(len(level.grouping.labels), on, np.ascontiguousarray(maps[on]), level.blocks))
-    sums = grouped_sums(W, leaf, len(sizes))
-    for array in (sums, sizes, parent):
-        array.flags.writeable = False
-    return CrossProducts(n, sums, sizes, parent, tuple(levels), basis[:, design.fixed], fit, scale)
-
-
-def _inner_basis(inner: Standardised) -> Floats:
-    """Map from every column of the design to the inner columns, (K, k + 1)."""
-    k = len(inner.means)
-    basis = np.zeros((k + 2, k + 1))
-    basis[0, 0] = 1.0
-    basis[0, 1:] = inner.means
-    basis[np.arange(1, k + 1), np.arange(1, k + 1)] = inner.scales
-    return basis
-
-
-def _least_squares(design: Design, inner: Standardised) -> tuple[Floats, Floats, float]:
-    """The response as scaled residual of least squares, the coefficients, and the scale."""
-    y = design.response - design.offset
-    unit = float(np.abs(y).max())  # so that squares neither overflow nor vanish, whatever the units
-    y = y / unit
-    places = design.fixed
-    centred = len(places) > 0 and places[0] == 0
-    X = design.values[:, places]
-    if centred:
-        X = np.column_stack([np.ones(design.n), inner.values[:, places[1:] - 1]])
-    size = np.sqrt(np.einsum("ij,ij->j", X, X))
-    X = X / size
-    fit = np.zeros(len(places))
-    rest = y - y.mean() if centred else y.copy()
-    if centred:
-        fit[0] = y.mean() * size[0]
-    for _ in range(2):  # the second pass removes what rounding left of the first
-        step = np.linalg.solve(X.T @ X, X.T @ rest) if len(places) else fit
-        fit += step
-        rest -= X @ step
-    scale = float(np.sqrt(rest @ rest / design.n))
-    if not scale > 1e-13:
-        raise DataError(
-            f"The fixed effects fit the response '{design.specification.response.text}' without error.",
-            "Expected some residual variation.",
-            "Check whether the response is computed from a predictor.",
-        )
-    fit /= size
-    if centred:
-        fit[1:] /= inner.scales[places[1:] - 1]
-        fit[0] -= inner.means[places[1:] - 1] @ fit[1:]
-    return rest / scale, fit * unit, scale * unit
 
 
 def _complete_rows(specification: Specification, data: Any) -> tuple[dict[str, Column], int, int]:
@@ -394,77 +282,6 @@ def _read_response(factor: Factor, columns: Mapping[str, Column], memory: Memory
             "Check the column, or how rows were filtered.",
         )
     return values
-
-
-CodedBar = list[tuple[ModelColumn, int]]
-
-
-def _read_levels(
-    bars: tuple[GroupTerm, ...], columns: Mapping[str, Column], n: int
-) -> tuple[list[Grouping], list[CodedBar], tuple[str, ...]]:
-    """Groupings lowest first, each with its coded effects and the number of the block they belong to."""
-    notes: list[str] = []
-    by_cells: dict[frozenset[str], list[GroupTerm]] = {}
-    for bar in bars:
-        by_cells.setdefault(frozenset(bar.grouping), []).append(bar)
-    found: list[tuple[Grouping, CodedBar]] = []
-    for members in by_cells.values():
-        coded: CodedBar = []
-        block = 0
-        for bar in members:
-            for terms in _blocks_of(bar, columns, notes):
-                coded += [(column, block) for column in terms]
-                block += 1
-        found.append((read_grouping(members[0].grouping, columns, n), coded))
-    found.sort(key=lambda item: -len(item[0].labels))
-    return [grouping for grouping, _ in found], [coded for _, coded in found], tuple(notes)
-
-
-def _blocks_of(bar: GroupTerm, columns: Mapping[str, Column], notes: list[str]) -> list[list[ModelColumn]]:
-    """The sets of correlated effects of a bar: one for ``|``; for ``||`` one for each term, as lme4 expands it."""
-    if not bar.effects:
-        raise DesignError(
-            f"The bar over '{bar.level}' has no effects left.",
-            "Expected at least one column that varies by group.",
-            f"Write (1 | {bar.level}) for varying intercepts.",
-        )
-    if bar.correlated:
-        return [code_terms(bar.effects, columns)]
-    blocks = [code_terms((term,), columns) for term in bar.effects]
-    for term, block in zip(bar.effects, blocks, strict=True):
-        if len(block) > 1:
-            notes.append(
-                f"({term.label} || {bar.level}): '{term.label}' is categorical; its {len(block)} effects are "
-                f"correlated with each other and independent of the rest, (0 + {term.label} | {bar.level}), as in lme4."
-            )
-    return blocks
-
-
-def _level(grouping: Grouping, coded: CodedBar, place: Mapping[Any, int], n: int) -> Level:
-    """A level, with the number of its effects checked against the rows."""
-    effects = tuple(column for column, _ in coded)
-    names = [column.name for column in effects]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DesignError(
-            f"The effect '{twice}' varies twice at level '{grouping.name}'.",
-            "Expected every effect once at a level; its variance could not be told apart.",
-            "Remove it from one of the bars, for example with 0 +.",
-        )
-    count = len(grouping.labels) * len(effects)
-    if count >= n:
-        raise DesignError(
-            f"Level '{grouping.name}' has {len(grouping.labels)} groups with {len(effects)} effects each, "
-            f"{count} effects in {n} rows.",
-            "Expected fewer effects than rows, or they can not be told from the residuals.",
-            "Leave out effects of this level, or the level.",
-        )
-    blocks: list[tuple[int, int]] = []
-    numbers = [block for _, block in coded]
-    for block in dict.fromkeys(numbers):
-        start = numbers.index(block)
-        blocks.append((start, start + numbers.count(block)))
-    return Level(grouping, effects, np.array([place[c.key] for c in effects], np.int64), tuple(blocks))
 
 
 def _warn_aliased(names: list[str]) -> None:

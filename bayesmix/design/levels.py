@@ -1,0 +1,127 @@
+"""Bars become levels: groupings lowest first, each with its coded effects and their blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesmix.design.coding import ModelColumn, code_terms
+from bayesmix.design.frame import Column
+from bayesmix.design.groups import Grouping, read_grouping
+from bayesmix.errors import DesignError
+from bayesmix.specification import GroupTerm
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Coded effects of a grouping, each with the number of the block it belongs to.
+CodedBar = list[tuple[ModelColumn, int]]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the model, as the data have it.
+
+    Parameters
+    ----------
+    grouping : Grouping
+        Its groups.
+    effects : tuple of ModelColumn
+        The q columns that vary by group.
+    places : (q,) int array
+        Where they stand among the design's columns.
+    blocks : tuple of (start, stop)
+        Effects correlated with each other.
+    """
+
+    grouping: Grouping
+    effects: tuple[ModelColumn, ...]
+    places: Integers
+    blocks: tuple[tuple[int, int], ...]
+
+    @property
+    def name(self) -> str:
+        """``school`` or ``school:child``."""
+        return self.grouping.name
+
+    @property
+    def effect_names(self) -> tuple[str, ...]:
+        """``Intercept``, ``ses``."""
+        return tuple(effect.name for effect in self.effects)
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (i, j), i < j, of effects whose covariance is a parameter."""
+        return tuple((i, j) for start, stop in self.blocks for i in range(start, stop) for j in range(i + 1, stop))
+
+
+def read_levels(
+    bars: tuple[GroupTerm, ...], columns: Mapping[str, Column], n: int
+) -> tuple[list[Grouping], list[CodedBar], tuple[str, ...]]:
+    """Groupings lowest first, each with its coded effects and the number of the block they belong to."""
+    notes: list[str] = []
+    by_cells: dict[frozenset[str], list[GroupTerm]] = {}
+    for bar in bars:
+        by_cells.setdefault(frozenset(bar.grouping), []).append(bar)
+    found: list[tuple[Grouping, CodedBar]] = []
+    for members in by_cells.values():
+        coded: CodedBar = []
+        block = 0
+        for bar in members:
+            for terms in _blocks_of(bar, columns, notes):
+                coded += [(column, block) for column in terms]
+                block += 1
+        found.append((read_grouping(members[0].grouping, columns, n), coded))
+    found.sort(key=lambda item: -len(item[0].labels))
+    return [grouping for grouping, _ in found], [coded for _, coded in found], tuple(notes)
+
+
+def _blocks_of(bar: GroupTerm, columns: Mapping[str, Column], notes: list[str]) -> list[list[ModelColumn]]:
+    """The sets of correlated effects of a bar: one for ``|``; for ``||`` one for each term, as lme4 expands it."""
+    if not bar.effects:
+        raise DesignError(
+            f"The bar over '{bar.level}' has no effects left.",
+            "Expected at least one column that varies by group.",
+            f"Write (1 | {bar.level}) for varying intercepts.",
+        )
+    if bar.correlated:
+        return [code_terms(bar.effects, columns)]
+    blocks = [code_terms((term,), columns) for term in bar.effects]
+    for term, block in zip(bar.effects, blocks, strict=True):
+        if len(block) > 1:
+            notes.append(
+                f"({term.label} || {bar.level}): '{term.label}' is categorical; its {len(block)} effects are "
+                f"correlated with each other and independent of the rest, (0 + {term.label} | {bar.level}), as in lme4."
+            )
+    return blocks
+
+
+def make_level(grouping: Grouping, coded: CodedBar, place: Mapping[Any, int], n: int) -> Level:
+    """A level, with the number of its effects checked against the rows."""
+    effects = tuple(column for column, _ in coded)
+    names = [column.name for column in effects]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DesignError(
+            f"The effect '{twice}' varies twice at level '{grouping.name}'.",
+            "Expected every effect once at a level; its variance could not be told apart.",
+            "Remove it from one of the bars, for example with 0 +.",
+        )
+    count = len(grouping.labels) * len(effects)
+    if count >= n:
+        raise DesignError(
+            f"Level '{grouping.name}' has {len(grouping.labels)} groups with {len(effects)} effects each, "
+            f"{count} effects in {n} rows.",
+            "Expected fewer effects than rows, or they can not be told from the residuals.",
+            "Leave out effects of this level, or the level.",
+        )
+    blocks: list[tuple[int, int]] = []
+    numbers = [block for _, block in coded]
+    for block in dict.fromkeys(numbers):
+        start = numbers.index(block)
+        blocks.append((start, start + numbers.count(block)))
+    return Level(grouping, effects, np.array([place[c.key] for c in effects], np.int64), tuple(blocks))
