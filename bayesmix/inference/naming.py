@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from bayesmix.errors import DesignError
+
 # Names that graphs and posteriors need for themselves.
 _RESERVED = ("sigma", "chain", "draw", "y")
 
@@ -49,3 +53,23 @@ def groups_dim(level: str) -> str:
 def pairs_dim(level: str) -> str:
     """``school__effect_pair``."""
     return f"{variable_name(level)}__effect_pair"
+
+
+def require_distinct(terms: Sequence[str]) -> None:
+    """Refuse fixed effects that would share one variable of the posterior.
+
+    Raises
+    ------
+    DesignError
+        With the two terms.
+    """
+    seen: dict[str, str] = {}
+    for term in terms:
+        name = variable_name(term)
+        if name in seen:
+            raise DesignError(
+                f"The terms '{seen[name]}' and '{term}' would both be called '{name}' in the posterior.",
+                "Expected a name for each: '/' is written '÷' there, and sigma, chain, draw and y end in '_'.",
+                "Rename one of the columns.",
+            )
+        seen[name] = term

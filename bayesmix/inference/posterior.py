@@ -13,6 +13,7 @@ from bayesmix.inference.draws import EffectDraws, VarianceDraws, effect_draws, v
 from bayesmix.inference.geometry import FreeVariable, choose_geometry, free_variables, starting_values
 from bayesmix.inference.graph import marginal_graph
 from bayesmix.inference.ml import MlSolution
+from bayesmix.inference.naming import require_distinct
 from bayesmix.inference.priors import Priors, require_proper
 from bayesmix.inference.sampling import RawDraws, Settings, sample_graph
 
@@ -58,6 +59,7 @@ def draw_posterior(
         Keep the draws of the group effects, only their means and sds (``"summary"``, False), or decide by size.
     """
     keep = _keep_effects(group_effects, products, settings)
+    require_distinct(design.fixed_names)
     require_proper(priors, design)
     geometry = choose_geometry(products, solution)
     variables = free_variables(design, geometry)

@@ -218,7 +218,7 @@ def _sample_pymc(
     options = {} if settings.target_accept is None else {"target_accept": settings.target_accept}
     if settings.progress:
         print("Compiling the model (some seconds).", flush=True)
-    with _quiet_compilers():
+    with _quiet_compilers(), _interrupts():
         tree = pm.sample(
             draws=settings.draws,
             tune=settings.tune,
@@ -233,9 +233,22 @@ def _sample_pymc(
             progressbar=settings.progress,
             compute_convergence_checks=False,
             quiet=True,
+            mp_ctx="spawn",  # a fork of a process with threads may hang
             **options,
         )
-    return _collect(tree, [variable.name for variable in variables], variables, settings, True)
+    whole = tree["posterior"].sizes["chain"] == settings.chains
+    return _collect(tree, [variable.name for variable in variables], variables, settings, whole)
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """PyMC, interrupted before any chain is finished, complains of too few samples: that was an interrupt."""
+    try:
+        yield
+    except ValueError as problem:
+        if "Not enough samples" in str(problem):
+            raise KeyboardInterrupt from None
+        raise
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def compare(first: LikelihoodFit | BayesFit, second: LikelihoodFit | BayesFit, *
             "Fit both from one Model.",
         )
     table = _table(like, post, prob)
-    off = _disagreements(table)
+    off = _disagreements(table, len(like.design.fixed_names))
     return Comparison(table, _verdict(like, post, table, off), not off)
 
 
@@ -95,10 +95,10 @@ def _table(like: LikelihoodFit, post: BayesFit, prob: float) -> pd.DataFrame:
         [_prefixed(like.fixed_effects()[["estimate", "se"]]), like.variance_components()[["estimate", "se"]]]
     )
     posterior = pd.concat([_prefixed(post.fixed_effects(prob=prob)), post.variance_components(prob=prob)])
-    table = estimates.join(posterior[["mean", "sd", "ci_low", "ci_high"]])
+    table = pd.concat([estimates, posterior[["mean", "sd", "ci_low", "ci_high"]].set_axis(estimates.index)], axis=1)
     table["difference_in_se"] = (table["mean"] - table["estimate"]) / table["se"]
     table["width_ratio"] = (table["ci_high"] - table["ci_low"]) / (2 * float(ndtri(0.5 + prob / 2)) * table["se"])
-    table["mcse"] = posterior["sd"] / np.sqrt(posterior["ess_bulk"])
+    table["mcse"] = (posterior["sd"] / np.sqrt(posterior["ess_bulk"])).to_numpy()
     table.index = table.index.set_names(["part", "parameter"])
     return table
 
@@ -108,12 +108,11 @@ def _prefixed(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat({"fixed": frame}, names=["level", "parameter"])
 
 
-def _disagreements(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Rows in which the two do not agree; nothing is concluded where there is no standard error."""
+def _disagreements(table: pd.DataFrame, n_fixed: int) -> list[tuple[str, str]]:
+    """Rows in which the two do not agree, the fixed effects being the first; no standard error, no conclusion."""
     off = []
-    for label, row in table.iterrows():
-        part, parameter = label
-        limit = FIXED_LIMIT if part == "fixed" else VARIANCE_LIMIT
+    for number, ((part, parameter), row) in enumerate(table.iterrows()):
+        limit = FIXED_LIMIT if number < n_fixed else VARIANCE_LIMIT
         noise = 3 * row["mcse"] / row["se"] if row["se"] > 0 else np.nan
         if abs(row["difference_in_se"]) > limit + (noise if np.isfinite(noise) else 0.0):
             off.append((part, parameter))

@@ -130,6 +130,23 @@ def test_a_predictor_with_a_name_of_ours(name: str, dataset: Callable[[str], pd.
     assert_allclose(post.fixed_effects().loc[name], row, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("one", "other"), [("sigma", "sigma_"), ("a/b", "a÷b")])
+def test_two_predictors_do_not_meet_in_one_variable(
+    one: str, other: str, dataset: Callable[[str], pd.DataFrame]
+) -> None:
+    """Each coefficient has draws of its own, or the names are refused."""
+    rng = np.random.default_rng(3)
+    frame = dataset("dyestuff").assign(**{one: rng.normal(size=30), other: rng.normal(size=30)})
+    model = bx.Model(f"Yield ~ `{one}` + `{other}` + (1 | Batch)", frame)
+    try:
+        means = model.sample(draws=200, chains=2, seed=1, progress=False).fixed_effects()["mean"]
+    except BayesmixError:
+        return
+    estimates = model.reml().fixed_effects()
+    assert means.iloc[1] != means.iloc[2]
+    assert_allclose((means - estimates["estimate"]) / estimates["se"], 0.0, atol=0.3)
+
+
 # Tables
 
 

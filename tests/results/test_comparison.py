@@ -113,6 +113,13 @@ def test_disagreement_names_what_and_why(dyestuff: Fits) -> None:
     assert one_sentence(found.verdict)
 
 
+def test_a_level_called_fixed(dataset: Callable[[str], pd.DataFrame], dyestuff: Fits) -> None:
+    """A name does not make a variance a fixed effect: the verdict is that of the same data under another name."""
+    model = bx.Model("Yield ~ 1 + (1 | fixed)", dataset("dyestuff").rename(columns={"Batch": "fixed"}))
+    found = bx.compare(model.reml(), model.sample(seed=20, cores=2, progress=False))
+    assert found.agree == bx.compare(dyestuff.reml, dyestuff.post).agree
+
+
 def test_disagreement_in_a_fixed_effect(hsb_fits: Fits) -> None:
     """A quarter of a standard error is much for a fixed effect, and nothing for a variance."""
     se = hsb_fits.reml.fixed_effects().loc["ses", "se"]
