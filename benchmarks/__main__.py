@@ -31,7 +31,7 @@ def main() -> None:
         parser.error(f"no topic {', '.join(unknown)}; expected some of {', '.join(TOPICS)}")
     output = options.output or (None if options.only or options.quick else RESULTS)
 
-    head = "Every number on this page was measured in one run of `make bench`."
+    head = "All numbers of a section were measured in one run of `python -m benchmarks`, the contestants in turns."
     if options.quick:
         head += " **A quick run: few repetitions, do not quote.**"
     parts = ["# Benchmarks", head, machine.facts()]

@@ -45,7 +45,7 @@ from bayesmix.likelihood.passes import (
     theta_gradient,
     widest,
 )
-from bayesmix.likelihood.sources import SOURCE_HASH, cached, cached_c, njit
+from bayesmix.likelihood.sources import SOURCE_HASH, cached, cached_c, inlined, njit
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -101,7 +101,7 @@ def set_last(upper: Floats, matrix: Floats) -> None:
             upper[r, c, upper.shape[2] - 1] = matrix[r, c]
 
 
-@njit
+@inlined
 def sum_up(layout: Floats, parent: Integers, leaf: Floats, roots: Floats) -> tuple[float, Floats]:
     """The up pass alone: log|V| and S of every group above the leaves."""
     K = leaf.shape[1]

@@ -28,7 +28,7 @@ from bayesmix.likelihood.layout import (
     SPAN,
     WIDTH,
 )
-from bayesmix.likelihood.sources import njit
+from bayesmix.likelihood.sources import inlined, njit
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -95,7 +95,7 @@ def widest(layout: Floats) -> tuple[int, int]:
     return m, q
 
 
-@njit
+@inlined
 def ascend(
     layout: Floats, parent: Integers, leaf: Floats, roots: Floats, upper: Floats, H: Floats, E: Floats, keep: bool
 ) -> float:
@@ -143,7 +143,7 @@ def ascend(
     return float(logdet - np.log(product))
 
 
-@njit
+@inlined
 def descend(
     layout: Floats,
     parent: Integers,
@@ -270,7 +270,7 @@ def add_symmetric(G: Floats, B: Floats, inverse: Floats, weight: float) -> None:
                 G[r, c] += weight * s * B[c, a]
 
 
-@njit
+@inlined
 def profiled_root(
     layout: Floats, R: Floats, logdet: float, reml: bool, G: Floats
 ) -> tuple[float, Floats, float, Floats]:
@@ -299,7 +299,7 @@ def profiled_root(
     return value, beta, r2, inverse
 
 
-@njit
+@inlined
 def marginal_root(
     layout: Floats, R: Floats, logdet: float, sigma: float, flat: bool, mean: Floats, precision: Floats, G: Floats
 ) -> tuple[float, float]:
@@ -336,7 +336,7 @@ def marginal_root(
     return value, 2.0 * (n - trace / s2 - quad / s2) / sigma
 
 
-@njit
+@inlined
 def explicit_root(
     layout: Floats, R: Floats, logdet: float, sigma: float, beta: Floats, G: Floats, d_beta: Floats
 ) -> tuple[float, float]:
