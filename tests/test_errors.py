@@ -1,4 +1,4 @@
-"""Wrong input: each mistake has its own error, in three parts, at the door (design.md, section 6)."""
+"""Wrong input: each mistake has its own error, in three parts, at the door."""
 
 import contextlib
 import pickle

@@ -233,7 +233,6 @@ def _sample_pymc(
             progressbar=settings.progress,
             compute_convergence_checks=False,
             quiet=True,
-            mp_ctx="spawn",  # a fork of a process with threads may hang
             **options,
         )
     whole = tree["posterior"].sizes["chain"] == settings.chains
@@ -275,4 +274,8 @@ def _quiet_compilers() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", numba.NumbaWarning)
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"(pytensor|pymc|nutpie)\..*")
+        # PyMC forks its workers on Linux; another way would run a script without a main guard once more.
+        warnings.filterwarnings(
+            "ignore", message=r".*use of fork\(\) may lead to deadlocks.*", category=DeprecationWarning
+        )
         yield

@@ -22,7 +22,7 @@ from bayesmix.specification import parse_formula
 def frame() -> pd.DataFrame:
     """Every cell of three factors occurs; the labels of b are in no alphabetical order.
 
-    The categoricals are ordered, because formulae sorts the labels of those that are not (method.md, section 8).
+    The categoricals are ordered, because formulae sorts the labels of those that are not.
     """
     rng = np.random.default_rng(20)
     cells = pd.MultiIndex.from_product([["a1", "a2"], ["b3", "b1", "b2"], ["u", "v"]], names=["a", "b", "c"]).to_frame()

@@ -171,7 +171,7 @@ def test_aliased_columns_leave_the_design(frame: pd.DataFrame) -> None:
 
 
 def test_arrays_of_a_design_can_not_be_changed(frame: pd.DataFrame) -> None:
-    """Each stage's output is a frozen dataclass with read-only arrays (design.md, section 2)."""
+    """Each stage's output is a frozen dataclass with read-only arrays."""
     found = design("y ~ x + (x | g)", frame)
     assert found.tree is not None
     arrays = [found.values, found.response, found.offset, found.fixed, found.levels[0].places]

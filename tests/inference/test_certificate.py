@@ -24,7 +24,7 @@ def certificate(model: bx.Model, theta: np.ndarray) -> tuple[Certificate, object
 
 
 def test_theta_zero_is_refused(dataset: Callable[[str], pd.DataFrame]) -> None:
-    """Dyestuff at theta = 0: dOmega = -45.9 (method.md, section 1), here by its 6 groups."""
+    """Dyestuff at theta = 0: dOmega = -45.9, here by its 6 groups."""
     model = bx.Model("Yield ~ 1 + (1 | Batch)", dataset("dyestuff"))
     found, descent = certificate(model, np.zeros(1))
     assert found.stationarity == 0

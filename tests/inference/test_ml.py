@@ -41,7 +41,7 @@ def products_of(formula: str, frame: pd.DataFrame) -> Any:
 
 
 def test_theta_zero_is_left(dataset: Callable[[str], pd.DataFrame]) -> None:
-    """Dyestuff at theta = 0: the gradient is exactly 0, 6.4 units above the optimum (method.md, section 1)."""
+    """Dyestuff at theta = 0: the gradient is exactly 0, 6.4 units above the optimum."""
     products = products_of("Yield ~ 1 + (1 | Batch)", dataset("dyestuff"))
     coordinates = fit_coordinates(products)
     value, gradient, *_ = profiled(np.zeros(1), coordinates.packed, coordinates.body, True)
@@ -54,7 +54,7 @@ def test_theta_zero_is_left(dataset: Callable[[str], pd.DataFrame]) -> None:
 
 
 def test_a_factor_of_rank_one_is_left(dataset: Callable[[str], pd.DataFrame]) -> None:
-    """Exam: the best Lambda of rank 1 has gradient 0 and lies 21 units above the optimum (method.md, section 1)."""
+    """Exam: the best Lambda of rank 1 has gradient 0 and lies 21 units above the optimum."""
     products = products_of("normexam ~ standLRT + (standLRT | school)", dataset("exam"))
     coordinates = fit_coordinates(products)
 

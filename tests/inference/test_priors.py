@@ -32,7 +32,7 @@ from tests.frames import random_frame
 
 
 def test_defaults_of_hsb(hsb: pd.DataFrame, hsb_model: bx.Model) -> None:
-    """design.md, section 4, with sample standard deviations, n - 1."""
+    """As documented, with sample standard deviations, n - 1."""
     mean_y, sd_y, sd_x = hsb["math"].mean(), hsb["math"].std(), hsb["ses"].std()
     priors = hsb_model.priors
     assert priors.preset == "default"

@@ -479,7 +479,7 @@ def test_simulation_based_calibration() -> None:
     assert divergences < 1e-3 * 2000 * REPLICATES
 
 
-# The three posteriors of the issue
+# Three posteriors on real data
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Centring inside changes digits and never the model (design.md, section 3; method.md, section 1)."""
+"""Centring inside changes digits and never the model."""
 
 from collections.abc import Callable
 
@@ -92,7 +92,7 @@ def test_what_is_not_invariant_is_not_changed(formula: str, rng: np.random.Gener
 
 
 def test_double_bar_of_sleepstudy(dataset: Callable[[str], pd.DataFrame]) -> None:
-    """1743.6693; centred in thoughtlessness 1753.55 (design.md, section 3)."""
+    """1743.6693; centred in thoughtlessness 1753.55."""
     sleepstudy = dataset("sleepstudy")
     fit = bx.Model("Reaction ~ Days + (Days || Subject)", sleepstudy).reml()
     assert_allclose(fit.criterion, 1743.6693, rtol=0, atol=5e-5)

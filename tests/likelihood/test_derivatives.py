@@ -1,4 +1,4 @@
-"""First and second derivatives in variances and covariances against dense algebra (method.md, section 1)."""
+"""First and second derivatives in variances and covariances against dense algebra."""
 
 from collections.abc import Callable
 from typing import Any

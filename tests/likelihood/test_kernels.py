@@ -1,4 +1,4 @@
-"""The tree recursion and its derivatives against dense algebra, on random designs (design.md, section 3)."""
+"""The tree recursion and its derivatives against dense algebra, on random designs."""
 
 from collections.abc import Callable
 from typing import Any

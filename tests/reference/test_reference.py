@@ -259,7 +259,7 @@ def test_fitted_values(pair: Pair) -> None:
     assert_allclose((pair.ours.residuals() ** 2).sum(), pair.theirs["ss_resid"], rtol=1e-5)
 
 
-# Raudenbush & Bryk's school model: the numbers of issue 2, from lme4 at the true optimum by Newton steps.
+# Raudenbush & Bryk's school model: the numbers of lme4 at the true optimum by Newton steps.
 def test_high_school_and_beyond(hsb_reml: bx.LikelihoodFit) -> None:
     fixed, components = hsb_reml.fixed_effects(), hsb_reml.variance_components()["estimate"]
     assert_allclose(fixed["estimate"], [12.665023, 2.393813], rtol=0, atol=5e-7)
@@ -272,5 +272,5 @@ def test_high_school_and_beyond(hsb_reml: bx.LikelihoodFit) -> None:
 
 
 def test_three_levels_with_slopes(egsingle_reml: bx.LikelihoodFit) -> None:
-    """design.md, section 3."""
+    """Three levels, random slopes at two."""
     assert_allclose(egsingle_reml.criterion, 16336.7394, rtol=0, atol=5e-5)

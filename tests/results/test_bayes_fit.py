@@ -463,7 +463,7 @@ def test_saved_file_holds_the_model(pastes: Fits, tmp_path: Path) -> None:
         attributes = str({**tree.attrs, **{k: v for group in tree.children.values() for k, v in group.attrs.items()}})
     assert "strength ~ 1 + (1 | batch/cask)" in attributes
     scale = pastes.model.priors.sigma.scale
-    assert f"{scale:.4g}" in attributes or f"{scale}"[:6] in attributes  # method.md, 8: prior numbers, not rules
+    assert f"{scale:.4g}" in attributes or f"{scale}"[:6] in attributes  # the numbers of the priors, not their rules
 
 
 def test_save_where_there_is_no_directory(pastes: Fits, tmp_path: Path) -> None:
