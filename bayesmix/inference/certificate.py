@@ -39,6 +39,16 @@ class Certificate:
         """Whether the point passes, with the tolerance 1e-6."""
         return self.stationarity < 1e-6 and self.smallest_eigenvalue > -1e-6
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left to gain where rounding allows no more.
+
+        In a valley so flat that the gradient along it is rounding (an intercept and a slope that vary independently
+        over a predictor far from 0), stationarity stays above the tolerance although a Newton step would gain less
+        than 1e-8.
+        """
+        return self.stationarity < 1e-4 and self.smallest_eigenvalue > -1e-6 and self.newton_decrement < 1e-8
+
 
 @dataclass(frozen=True)
 class Descent:

@@ -138,7 +138,7 @@ def maximise(
     Returns
     -------
     MlSolution
-        A point that passes the certificate.
+        A point that passes the certificate, or from which no step gains more than rounding.
 
     Raises
     ------
@@ -167,7 +167,8 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
         if best[2].holds and not small and not _is_singular(coordinates, best[1]):
             break
     assert best is not None
-    if not best[2].holds and criterion.full(best[1])[4] > 1e-14 * products.n:
+    passed = best[2].holds or best[2].exhausted
+    if not passed and criterion.full(best[1])[4] > 1e-14 * products.n:
         raise ConvergenceError(
             f"The optimiser stopped at criterion {_in_units(criterion, best[0]):.6f} with stationarity "
             f"{best[2].stationarity:.1e} and smallest eigenvalue {best[2].smallest_eigenvalue:.1e}.",
