@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bayesmix.design import CrossProducts, Design, Level
 from bayesmix.inference.geometry import FreeVariable
 from bayesmix.inference.priors import Priors, beta_prior_vector
-from bayesmix.likelihood.coordinates import Coordinates, user_coordinates
+from bayesmix.likelihood.coordinates import Coordinates, block_entries, user_coordinates
 from bayesmix.likelihood.kernels import posterior
 
 Floats = NDArray[np.float64]
@@ -165,18 +165,8 @@ def _fill(
 
 def _entries(levels: tuple[Level, ...], factors: tuple[Floats, ...]) -> list[Floats]:
     """Free entries of every level in the order of theta, (D, k)."""
-    return [
-        np.stack(
-            [
-                factor[:, row, column]
-                for start, stop in level.blocks
-                for column in range(start, stop)
-                for row in range(column, stop)
-            ],
-            axis=-1,
-        )
-        for level, factor in zip(levels, factors, strict=True)
-    ]
+    places = [block_entries(level.blocks) for level in levels]
+    return [factor[:, at[:, 0], at[:, 1]] for at, factor in zip(places, factors, strict=True)]
 
 
 def _split(flat: Floats, shapes: list[tuple[int, int]]) -> list[Floats]:

@@ -25,7 +25,7 @@ from bayesmix.inference.naming import (
     variable_name,
 )
 from bayesmix.inference.priors import LKJ, Flat, HalfStudentT, LevelPriors, Normal, Priors, beta_prior_vector
-from bayesmix.likelihood.coordinates import user_coordinates
+from bayesmix.likelihood.coordinates import block_entries, user_coordinates
 from bayesmix.likelihood.operation import marginal_likelihood
 
 Floats = NDArray[np.float64]
@@ -212,12 +212,7 @@ def _cholesky(level: Level, number: int, q: int, prior: LevelPriors) -> dict[tup
 
 def _entries(level: Level, factor: dict[tuple[int, int], Any]) -> list[Any]:
     """Free entries of a level in the order of theta."""
-    return [
-        factor[row, column]
-        for start, stop in level.blocks
-        for column in range(start, stop)
-        for row in range(column, stop)
-    ]
+    return [factor[row, column] for row, column in block_entries(level.blocks).tolist()]
 
 
 def _dense(factor: dict[tuple[int, int], Any], q: int) -> Any:
@@ -252,17 +247,10 @@ def _simulate(
     y = offset + design.fixed_values @ beta
     used = 0
     for level in design.levels:
-        q, places = len(level.effects), _entry_places(level)
+        q, places = len(level.effects), block_entries(level.blocks)
         factor = np.zeros((q, q))
-        factor[tuple(np.transpose(places))] = theta[used : used + len(places)]
+        factor[places[:, 0], places[:, 1]] = theta[used : used + len(places)]
         used += len(places)
         u = rng.standard_normal((len(level.grouping.labels), q)) @ factor.T
         y = y + np.einsum("nq,nq->n", design.values[:, level.places], u[level.grouping.codes])
     return np.asarray(y + sigma * rng.standard_normal(design.n))
-
-
-def _entry_places(level: Level) -> list[tuple[int, int]]:
-    """Row and column of each free entry of a level, in the order of theta."""
-    return [
-        (row, column) for start, stop in level.blocks for column in range(start, stop) for row in range(column, stop)
-    ]

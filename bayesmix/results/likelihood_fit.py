@@ -15,6 +15,7 @@ from bayesmix.errors import ArgumentError, require_coverage
 from bayesmix.inference.conditional import ConditionalEffects, conditional_effects
 from bayesmix.inference.information import component_covariance
 from bayesmix.inference.ml import MlSolution
+from bayesmix.likelihood.coordinates import block_entries
 from bayesmix.results.components import (
     ICC_NOTE,
     component_index,
@@ -91,14 +92,9 @@ class LikelihoodFit:
     @property
     def theta(self) -> Floats:
         """Free entries of the relative covariance factors, level by level (lowest first), column by column."""
-        parts = [
-            factor[row, column]
-            for level, factor in zip(self.design.levels, self.solution.factors, strict=True)
-            for start, stop in level.blocks
-            for column in range(start, stop)
-            for row in range(column, stop)
-        ]
-        return np.array(parts)
+        places = [block_entries(level.blocks) for level in self.design.levels]
+        parts = [factor[at[:, 0], at[:, 1]] for at, factor in zip(places, self.solution.factors, strict=True)]
+        return np.concatenate([np.zeros(0), *parts])
 
     @property
     def singular(self) -> bool:
