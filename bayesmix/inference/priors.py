@@ -185,7 +185,7 @@ def require_proper(priors: Priors, design: Design) -> None:
             first = np.empty(J)
             first[codes] = column
             constant += bool(np.all(first[codes] == column))
-        if J - constant < 2 * 1:
+        if J - constant < 2:
             raise PriorError(
                 f"Level '{level.name}' has {J} groups and {constant} fixed effect(s) that are constant within them.",
                 "Expected at least 2 groups more than such effects for a flat prior on a standard deviation, or the "

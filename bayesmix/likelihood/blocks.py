@@ -95,37 +95,3 @@ def times(A: Floats, x: Floats) -> Floats:
         for j in range(A.shape[1]):
             out[i] += A[i, j] * x[j]
     return out
-
-
-@njit
-def posterior_factor(S: Floats, g: int, z: Integers, L: Floats, C: Floats, Y: Floats, H: Floats) -> float:
-    """Factor M = I + L'S_g[z,z]L = C C', write Y = C^-1 L' and H = L M^-1 L' = Y'Y; return log|M|."""
-    m, q = L.shape
-    for b in range(q):
-        for i in range(m):
-            s = 0.0
-            for j in range(m):
-                s += S[z[i], z[j], g] * L[j, b]
-            Y[b, i] = s
-    for a in range(q):
-        for b in range(a + 1):
-            s = 0.0
-            for i in range(m):
-                s += L[i, a] * Y[b, i]
-            C[a, b] = s
-        C[a, a] += 1.0
-    logdet = cholesky(C, q)
-    for i in range(m):
-        for a in range(q):
-            s = L[i, a]
-            for b in range(a):
-                s -= C[a, b] * Y[b, i]
-            Y[a, i] = s / C[a, a]
-    for i in range(m):
-        for j in range(i + 1):
-            s = 0.0
-            for a in range(q):
-                s += Y[a, i] * Y[a, j]
-            H[i, j] = s
-            H[j, i] = s
-    return logdet

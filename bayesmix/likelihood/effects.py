@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesmix.likelihood.blocks import add_into, posterior_factor, solve_upper
+from bayesmix.likelihood.blocks import add_into
 from bayesmix.likelihood.elimination import CHUNK, factor_chunk
 from bayesmix.likelihood.layout import LEVELS
 from bayesmix.likelihood.passes import level_columns, level_root, level_sizes, widest
@@ -27,22 +27,22 @@ def level_factor(layout: Floats, factors: Floats, level: int) -> Floats:
 
 
 @njit
-def effect_map(
-    S: Floats, g: int, z: Integers, L: Floats, Lambda: Floats, C: Floats, Y: Floats, H: Floats, P: Floats
-) -> None:
-    """P = Lambda M^-1 L', the map from S[z,:]v to the mean of u; leaves C = chol(M), Y = C^-1 L' and H."""
+def effect_map(M: Floats, Y: Floats, Lambda: Floats, m: int, spread: Floats, P: Floats) -> None:
+    """P = Lambda M^-1 L', the map from S[z,:]v to the mean of u, and spread = Lambda U'^-1, so that P = spread D^-1 Y.
+
+    M and Y are those of one group, as :func:`bayesmix.likelihood.elimination.factor_chunk` leaves them.
+    """
     q = Lambda.shape[0]
-    m = z.shape[0]
-    posterior_factor(S, g, z, L, C, Y, H)
-    column = np.empty(q)
-    for i in range(m):
-        for a in range(q):
-            column[a] = Y[a, i]
-        solve_upper(C, q, column)
-        for a in range(q):
+    for a in range(q):
+        for i in range(q):
+            s = Lambda[a, i]
+            for k in range(i):
+                s -= M[i, k, 0] * spread[a, k]
+            spread[a, i] = s
+        for i in range(m):
             s = 0.0
             for b in range(q):
-                s += Lambda[a, b] * column[b]
+                s += spread[a, b] * M[b, b, 0] * Y[b, i, 0]
             P[a, i] = s
 
 
@@ -173,9 +173,10 @@ def effect_covariances(
     K, leaves = leaf.shape[1], leaf.shape[2]
     p = N_root.shape[0]
     span, effects = widest(layout)
-    C = np.empty((effects, effects))
-    Y = np.empty((effects, span))
-    H = np.empty((span, span))
+    M = np.empty((effects, effects, 1))
+    Y = np.empty((effects, span, 1))
+    H = np.empty((span, span, 1))
+    spread = np.empty((effects, effects))
     P = np.empty((effects, span))
     T = np.empty((K, K))
     F = np.empty((effects, K))
@@ -194,11 +195,12 @@ def effect_covariances(
         for g in range(J):
             at = g if level == 0 else first + g - leaves
             above = parent[first + g] - leaves
-            effect_map(S, at, z, L, Lambda, C, Y, H, P)
+            factor_chunk(S, at, 1, z, L, M, Y, H, 0)
+            effect_map(M, Y, Lambda, m, spread, P)
             rows_times(P, S, at, z, q, F)
             variance = variances[start + g * q * q : start + (g + 1) * q * q].reshape(q, q)
             sandwich(F, D_all[above], q, variance)
-            add_inverse_variance(C, Lambda, q, variance)
+            add_given_above(M, spread, q, variance)
             crossed = with_fixed[start_fixed + g * p * q : start_fixed + (g + 1) * p * q].reshape(p, q)
             for r in range(p):
                 for a in range(q):
@@ -215,12 +217,12 @@ def effect_covariances(
                     for c in range(K):
                         s = 0.0
                         for j in range(m):
-                            s += H[i, j] * S[z[j], c, at]
+                            s += H[i, j, 0] * S[z[j], c, at]
                         T[z[i], c] -= s
                 sandwich(T, D_all[above], K, D_all[here])
                 for i in range(m):
                     for j in range(m):
-                        D_all[here, z[i], z[j]] += H[i, j]
+                        D_all[here, z[i], z[j]] += H[i, j, 0]
                 for r in range(p):
                     for c in range(K):
                         s = 0.0
@@ -260,16 +262,9 @@ def sandwich(F: Floats, D: Floats, n: int, out: Floats) -> None:
 
 
 @njit
-def add_inverse_variance(C: Floats, Lambda: Floats, q: int, out: Floats) -> None:
-    """Add Lambda M^-1 Lambda', the covariance of u given everything above it."""
-    half = np.empty((q, q))
-    for a in range(q):
-        for i in range(q):
-            s = Lambda[a, i]
-            for k in range(i):
-                s -= C[i, k] * half[a, k]
-            half[a, i] = s / C[i, i]
+def add_given_above(M: Floats, spread: Floats, q: int, out: Floats) -> None:
+    """Add Lambda M^-1 Lambda' = spread D^-1 spread', the covariance of u given everything above it."""
     for a in range(q):
         for b in range(q):
             for i in range(q):
-                out[a, b] += half[a, i] * half[b, i]
+                out[a, b] += spread[a, i] * M[i, i, 0] * spread[b, i]

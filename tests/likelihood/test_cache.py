@@ -44,7 +44,7 @@ def point(tmp_path: Path) -> tuple[Path, float]:
     design = random_design(np.random.default_rng(9), Case(2, 2, "overlapping", "correlated", False))
     roots = design.layout.roots(design.theta)
     path = tmp_path / "point.npz"
-    np.savez(path, roots=roots, packed=design.packed, body=design.body)
+    np.savez(path, roots=roots, packed=design.packed, body=design.body, theta=design.theta)
     return path, float(kernels.root_products(roots, design.packed, design.body)[1])
 
 
@@ -101,6 +101,39 @@ def test_an_edited_helper_changes_the_number(copy: Path, point: tuple[Path, floa
     passes.write_text(text, encoding="utf-8")
     back = evaluate(copy, path, NUMBA_CACHE_DIR=str(cache))
     assert back["logdet"] == first["logdet"]
+
+
+# The same density through a compiled PyTensor graph, which has a cache of its own.
+GRAPH = """
+import sys
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from bayesmix.likelihood.operation import marginal_likelihood
+given = np.load(sys.argv[1])
+vector, prior = np.concatenate([given["packed"], given["body"]]), np.zeros(1 + 3 + 9)
+lam = pt.dvector("lam")
+value = marginal_likelihood(vector, prior, lam, 1.3, np.zeros(0))[0]
+print(repr(float(pytensor.function([lam], value, mode="NUMBA")(given["theta"]))))
+"""
+
+
+@pytest.mark.slow  # compiles twice
+def test_an_edited_helper_changes_the_number_of_a_graph(copy: Path, point: tuple[Path, float], tmp_path: Path) -> None:
+    """log|V| enters the log density with -1/2; both caches are those of the first run."""
+    caches = {"NUMBA_CACHE_DIR": str(tmp_path / "n"), "PYTENSOR_FLAGS": f"base_compiledir={tmp_path / 'p'}"}
+
+    def density() -> float:
+        command = [sys.executable, "-c", GRAPH, str(point[0])]
+        environment = os.environ | caches | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+        return float(subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=True).stdout)
+
+    first = density()
+    assert density() == first
+    passes = copy / "bayesmix" / "likelihood" / "passes.py"
+    text = passes.read_text(encoding="utf-8")
+    passes.write_text(text.replace(BEFORE, AFTER), encoding="utf-8")
+    assert_allclose(density(), first - 0.125, rtol=1e-12)
 
 
 def test_every_compiled_file_is_in_the_hash() -> None:
