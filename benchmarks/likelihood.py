@@ -13,7 +13,8 @@ import pandas as pd
 import bayesmix as bx
 from bayesmix.inference.priors import beta_prior_vector
 from bayesmix.likelihood.coordinates import fit_coordinates, user_coordinates
-from bayesmix.likelihood.kernels import log_density, profiled
+from bayesmix.likelihood.evaluation import log_density
+from bayesmix.likelihood.kernels import profiled
 from benchmarks.problems import PROBLEMS
 from benchmarks.processes import say
 from benchmarks.tables import spread, table, times

@@ -64,7 +64,7 @@ class Design:
     dropped : tuple of str
         Aliased fixed effects that were left out.
     levels : tuple of Level
-        Lowest level first.
+        The nested levels, lowest first, then those crossed with them.
     tree : Tree or None
         Depth-first numbering of the groups, None without levels.
     n_missing : int
@@ -91,6 +91,11 @@ class Design:
     def n(self) -> int:
         """Rows used."""
         return len(self.response)
+
+    @property
+    def crossed(self) -> tuple[Level, ...]:
+        """Levels outside the nested chain."""
+        return self.levels[self.tree.depth :] if self.tree is not None else ()
 
     @property
     def fixed_names(self) -> tuple[str, ...]:
@@ -191,7 +196,7 @@ def build_design(specification: Specification, data: Any) -> Design:
     response = _read_response(specification.response, columns, memory, group)
 
     fixed = code_terms(specification.fixed, columns)
-    groupings, bars, notes = read_levels(specification.groups, columns, n)
+    groupings, bars, depth, notes = read_levels(specification.groups, columns, n)
     wanted: dict[Any, ModelColumn] = {CONSTANT.key: CONSTANT}
     for column in [*fixed, *(effect for coded in bars for effect, _ in coded)]:
         wanted.setdefault(column.key, column)
@@ -211,7 +216,7 @@ def build_design(specification: Specification, data: Any) -> Design:
             "Leave terms out, or find the missing rows.",
         )
     labels = {f.text: as_categories(columns[c]).labels for f in factors if (c := categorical_column(f, columns))}
-    tree = build_tree(groupings) if groupings else None
+    tree = build_tree(groupings[:depth], groupings[depth:]) if groupings else None
     arrays = [values, response, offset, places, *(level.places for level in levels)]
     for array in (*arrays, *(grouping.codes for grouping in groupings)):
         array.flags.writeable = False

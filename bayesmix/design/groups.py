@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise, permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design.frame import Column, as_categories
-from bayesmix.errors import DesignError
+from bayesmix.errors import BayesmixWarning, DesignError
 
 Integers = NDArray[np.int64]
 
@@ -88,26 +89,24 @@ class Tree:
     Parameters
     ----------
     order : tuple of (J,) int arrays
-        For each level, lowest first, the place of each label in the depth-first numbering.
+        For each level, lowest first, the place of each label in the depth-first numbering; crossed levels, which come
+        last, are numbered as their labels.
     parent : (sum J,) int array
         Global number of the parent of each group, level after level in depth-first order; sum J is the root.
     leaf : (n,) int array
         Lowest group of each row, depth-first number.
+    depth : int
+        Number of nested levels; levels after these are crossed.
     """
 
     order: tuple[Integers, ...]
     parent: Integers
     leaf: Integers
+    depth: int
 
 
-def build_tree(groupings: list[Grouping]) -> Tree:
-    """Number the groups of nested groupings (lowest first) depth first.
-
-    Raises
-    ------
-    DesignError
-        Two groupings cross; a pair of cells that shows it is named.
-    """
+def build_tree(groupings: Sequence[Grouping], crossed: Sequence[Grouping] = ()) -> Tree:
+    """Number the groups of nested groupings (lowest first) depth first; those of crossed ones keep their order."""
     maps = [_map_up(lower, upper) for lower, upper in pairwise(groupings)]
     order: list[Integers] = []
     keys = np.zeros(0, np.int64)
@@ -124,26 +123,87 @@ def build_tree(groupings: list[Grouping]) -> Tree:
     for level, upward in enumerate(maps):
         parent[starts[level] + order[level]] = starts[level + 1] + order[level + 1][upward]
     leaf = order[0][groupings[0].codes]
+    order += [np.arange(len(grouping.labels)) for grouping in crossed]
     for array in (parent, leaf, *order):
         array.flags.writeable = False
-    return Tree(tuple(order), parent, leaf)
+    return Tree(tuple(order), parent, leaf, len(groupings))
 
 
 def _map_up(lower: Grouping, upper: Grouping) -> Integers:
-    """The upper group of each lower group."""
+    """The upper group of each lower group, which lies in one only."""
     upward = np.empty(len(lower.labels), np.int64)
     upward[lower.codes] = upper.codes
-    crossing = np.flatnonzero(upward[lower.codes] != upper.codes)
-    if crossing.size == 0:
-        return upward
-    row = int(crossing[0])
-    label = lower.labels[lower.codes[row]]
-    first, second = upper.labels[upward[lower.codes[row]]], upper.labels[upper.codes[row]]
-    outer, inner = upper.name, lower.columns[-1]
-    raise DesignError(
-        f"Groupings '{lower.name}' and '{upper.name}' cross: {lower.name} {label!r} is seen with {upper.name} "
-        f"{first!r} and with {second!r}.",
-        f"Expected every {lower.name} within one {upper.name}; crossed groupings are not fitted.",
-        f"If codes of '{lower.name}' repeat from one {upper.name} to the next, write (... | {outer}/{inner}) or "
-        f"(... | {outer}:{inner}); otherwise drop one of the two.",
-    )
+    return upward
+
+
+def is_nested(lower: Grouping, upper: Grouping) -> bool:
+    """Whether every lower group lies within one upper group."""
+    return bool((_map_up(lower, upper)[lower.codes] == upper.codes).all())
+
+
+def choose_chain(groupings: Sequence[Grouping], effects: Sequence[int]) -> tuple[int, ...]:
+    """Which groupings the tree takes, lowest first: nested in each other, and leaving the fewest effects outside.
+
+    Parameters
+    ----------
+    groupings : sequence of Grouping
+        Sorted by number of groups, largest first.
+    effects : sequence of int
+        Effects of each group.
+    """
+    count = len(groupings)
+    nested = {(i, j): is_nested(groupings[i], groupings[j]) for i, j in combinations(range(count), 2)}
+    sizes = [len(grouping.labels) * q for grouping, q in zip(groupings, effects, strict=True)]
+    chains = [
+        chain
+        for length in range(count, 0, -1)
+        for chain in combinations(range(count), length)
+        if all(nested[pair] for pair in pairwise(chain))
+    ]
+    return max(chains, key=lambda chain: sum(sizes[i] for i in chain), default=())
+
+
+def repeated_codes(inner: Grouping, outer: Grouping, n: int) -> bool:
+    """Whether the labels of ``inner`` look as if they started anew in every group of ``outer``.
+
+    So they do where each outer group uses nearly all labels up to its last one, labels are shared by most outer
+    groups, and the cells of the two hold several rows each; a table with one row in each cell is crossed by design.
+    """
+    if len(inner.columns) > 1 or len(outer.columns) > 1 or not all(_is_code(label) for label in inner.labels):
+        return False
+    cells = np.unique(outer.codes * len(inner.labels) + inner.codes)
+    if 2 * len(cells) > n:
+        return False
+    group, label = np.divmod(cells, len(inner.labels))
+    used = np.bincount(group)
+    last = np.zeros(len(outer.labels), np.int64)
+    np.maximum.at(last, group, label + 1)
+    shared = np.bincount(label).mean()
+    return bool(np.median(used / last) >= 0.75 and used.max() > 1 and shared > 1.5)
+
+
+def _is_code(label: Any) -> bool:
+    """An integer, digits or a single letter."""
+    text = str(label)
+    return isinstance(label, int | np.integer) or text.isdigit() or (len(text) == 1 and text.isalpha())
+
+
+def warn_repeated(groupings: Sequence[Grouping], n: int) -> None:
+    """Name both readings where codes of groupings seem to start anew in every group of another."""
+    pairs = [
+        (inner.name, outer.name, inner.labels[0])
+        for outer, inner in permutations(groupings, 2)
+        if len(inner.labels) <= len(outer.labels)
+        and not is_nested(outer, inner)
+        and not is_nested(inner, outer)
+        and repeated_codes(inner, outer, n)
+    ]
+    if pairs:
+        inner, outer, label = pairs[0]
+        named = " and ".join(f"'{inner}' with '{outer}'" for inner, outer, _ in pairs)
+        warnings.warn(
+            f"Groupings are fitted as crossed ({named}): {inner} {label!r} is taken to be one group, the same in "
+            f"every {outer}. If its codes start anew in each {outer}, write (... | {outer}/{inner}).",
+            BayesmixWarning,
+            stacklevel=5,
+        )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bayesmix.design.coding import ModelColumn, code_terms
 from bayesmix.design.frame import Column
-from bayesmix.design.groups import Grouping, read_grouping
+from bayesmix.design.groups import Grouping, choose_chain, read_grouping, warn_repeated
 from bayesmix.errors import DesignError
 from bayesmix.specification import GroupTerm
 
@@ -61,8 +61,11 @@ class Level:
 
 def read_levels(
     bars: tuple[GroupTerm, ...], columns: Mapping[str, Column], n: int
-) -> tuple[list[Grouping], list[CodedBar], tuple[str, ...]]:
-    """Groupings lowest first, each with its coded effects and the number of the block they belong to."""
+) -> tuple[list[Grouping], list[CodedBar], int, tuple[str, ...]]:
+    """Groupings, each with its coded effects and the number of the block they belong to.
+
+    The nested ones come first, lowest first, then the crossed ones; how many are nested is the third result.
+    """
     notes: list[str] = []
     by_cells: dict[frozenset[str], list[GroupTerm]] = {}
     for bar in bars:
@@ -77,7 +80,10 @@ def read_levels(
                 block += 1
         found.append((read_grouping(members[0].grouping, columns, n), coded))
     found.sort(key=lambda item: -len(item[0].labels))
-    return [grouping for grouping, _ in found], [coded for _, coded in found], tuple(notes)
+    chain = choose_chain([grouping for grouping, _ in found], [len(coded) for _, coded in found])
+    found = [found[i] for i in chain] + [item for i, item in enumerate(found) if i not in chain]
+    warn_repeated([grouping for grouping, _ in found], n)
+    return [grouping for grouping, _ in found], [coded for _, coded in found], len(chain), tuple(notes)
 
 
 def _blocks_of(bar: GroupTerm, columns: Mapping[str, Column], notes: list[str]) -> list[list[ModelColumn]]:

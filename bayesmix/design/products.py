@@ -39,6 +39,39 @@ class LevelProducts:
 
 
 @dataclass(frozen=True)
+class Crossing:
+    """Sums of products with the columns D of the crossed levels: one column for each group and inner column of each.
+
+    A slot is a column of D that occurs in a group of the nested chain; the slots of a group are neighbours, in
+    ascending order of their column.
+
+    Parameters
+    ----------
+    starts : (sum J + 2,) int array
+        First slot of each group of the chain, level after level, the root last; and the number of slots.
+    columns : (slots,) int array
+        Column of D of each slot.
+    up : (slots,) int array
+        Slot of the same column in the parent of the group; at the root the slot itself.
+    sums : (leaf slots, K) array
+        D'W over the rows of the lowest group of each slot.
+    gram : (m, m) array
+        D'D over all rows.
+    """
+
+    starts: Integers
+    columns: Integers
+    up: Integers
+    sums: Floats
+    gram: Floats
+
+    def flat(self) -> list[Floats]:
+        """Its parts as flat vectors of floats, in the order in which the likelihood reads them."""
+        whole = [part.astype(float) for part in (self.starts, self.columns, self.up)]
+        return [*whole, self.sums.ravel(), self.gram.ravel()]
+
+
+@dataclass(frozen=True)
 class CrossProducts:
     """Sums of products of the inner columns W = [1 | centred, scaled columns | response residual].
 
@@ -53,13 +86,17 @@ class CrossProducts:
     parent : (sum J,) int array
         Tree of groups, see :class:`bayesmix.design.groups.Tree`.
     levels : tuple of LevelProducts
-        Lowest level first.
+        The nested levels, lowest first, then the crossed ones.
     fixed_basis : (K, p) array
         X = W fixed_basis.
     response_fit : (p,) array
         Least-squares coefficients b; the response is X b + response_scale * (last column of W).
     response_scale : float
         Units of the response per unit of the last column of W.
+    crossing : Crossing or None
+        Products with the columns of crossed levels.
+    depth : int or None
+        Number of nested levels; None where all are.
     """
 
     n: int
@@ -70,6 +107,13 @@ class CrossProducts:
     fixed_basis: Floats
     response_fit: Floats
     response_scale: float
+    crossing: Crossing | None = None
+    depth: int | None = None
+
+    @property
+    def n_nested(self) -> int:
+        """Levels of the nested chain; those after them are crossed."""
+        return len(self.levels) if self.depth is None else self.depth
 
     @property
     def width(self) -> int:
@@ -83,8 +127,9 @@ class CrossProducts:
 
     @cached_property
     def body(self) -> Floats:
-        """Parents, then sums with the group as last index, as one flat vector: the form the likelihood reads."""
-        return np.concatenate([self.parent.astype(float), np.moveaxis(self.sums, 0, -1).ravel()])
+        """Parents, sums with the group as last index, and the crossing: the one vector that the likelihood reads."""
+        crossed = [] if self.crossing is None else self.crossing.flat()
+        return np.concatenate([self.parent.astype(float), np.moveaxis(self.sums, 0, -1).ravel(), *crossed])
 
     @cached_property
     def total(self) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesmix.design.crossing import crossed_products
 from bayesmix.design.design import Design
 from bayesmix.design.products import CrossProducts, LevelProducts, Standardised, grouped_sums, standardise
 from bayesmix.errors import DataError
@@ -40,7 +41,13 @@ def cross_products(design: Design) -> CrossProducts:
     sums = grouped_sums(W, leaf, len(sizes))
     for array in (sums, sizes, parent):
         array.flags.writeable = False
-    return CrossProducts(n, sums, sizes, parent, tuple(levels), basis[:, design.fixed], fit, scale)
+    depth = len(levels) - len(design.crossed)
+    codes = [level.grouping.codes for level in design.crossed]
+    counts = [level.n_groups for level in levels[:depth]]
+    crossing = crossed_products(W, leaf, parent, counts, levels[depth:], codes) if codes else None
+    return CrossProducts(
+        n, sums, sizes, parent, tuple(levels), basis[:, design.fixed], fit, scale, crossing, depth
+    )  # fmt: skip
 
 
 def _inner_basis(inner: Standardised) -> Floats:

@@ -6,6 +6,7 @@ negative eigenvalue of dOmega, else the criterion falls along that eigenvector.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,8 +62,17 @@ class Descent:
     slope: float
 
 
+def on_effects(coordinates: Coordinates, d_omega: Floats) -> tuple[Floats, ...]:
+    """Derivatives in Omega of each level, (q, q), from those on inner columns, (levels, m, m)."""
+    shapes = zip(coordinates.layout.levels, d_omega, strict=False)
+    return tuple(v.basis.T @ d[: v.columns.size, : v.columns.size] @ v.basis for v, d in shapes)
+
+
 def examine(
-    coordinates: Coordinates, blocks: tuple[tuple[tuple[int, int], ...], ...], theta: Floats, d_omega: Floats
+    coordinates: Coordinates,
+    blocks: tuple[tuple[tuple[int, int], ...], ...],
+    theta: Floats,
+    slopes: Sequence[Floats],
 ) -> tuple[float, float, Descent | None]:
     """Stationarity, smallest eigenvalue, and the steepest direction of descent if there is one.
 
@@ -72,16 +82,15 @@ def examine(
     blocks : tuple of blocks, by level
     theta : array
         Relative factors in these coordinates.
-    d_omega : (levels, m, m) array
-        Derivative of the criterion in Omega on inner columns.
+    slopes : sequence of (q, q) arrays
+        Derivative of the criterion in Omega of each level.
     """
     stationarity, smallest, steepest = 0.0, 0.0, None
-    if not (np.isfinite(theta).all() and np.isfinite(d_omega).all()):
+    if not (np.isfinite(theta).all() and all(np.isfinite(slope).all() for slope in slopes)):
         return np.inf, -np.inf, None
     factors = coordinates.layout.factors(theta)
     for number, (level, factor) in enumerate(zip(coordinates.layout.levels, factors, strict=True)):
-        m = level.columns.size
-        derivative = level.basis.T @ d_omega[number, :m, :m] @ level.basis / level.n_groups
+        derivative = slopes[number] / level.n_groups
         for start, stop in blocks[number]:
             block = derivative[start:stop, start:stop]
             root = factor[start:stop, start:stop]

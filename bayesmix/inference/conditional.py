@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesmix.design import CrossProducts
 from bayesmix.inference.ml import MlSolution
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
-from bayesmix.likelihood.kernels import covariances, effects
+from bayesmix.likelihood.evaluation import covariances, effects
 
 Floats = NDArray[np.float64]
 
@@ -51,8 +51,7 @@ def conditional_effects(products: CrossProducts, solution: MlSolution) -> Condit
     residual[-1] += 1.0
     shapes = [(level.n_groups, level.n_effects) for level in layout.levels]
     means = np.zeros(sum(J * q for J, q in shapes))
-    packed, body = coordinates.packed, coordinates.body
-    effects(packed, body, roots, factors, residual, 1.0, means)
+    effects(coordinates, roots, factors, residual, 1.0, means)
     inverse = solution.inner_inverse
     K, p = layout.width, layout.n_fixed
     given = _covariances(coordinates, roots, factors, np.zeros((K, K)), np.zeros((p, K)))
@@ -87,7 +86,7 @@ def _covariances(
     variances = np.zeros(sum(int(np.prod(shape)) for shape in squares))
     with_fixed = np.zeros(sum(int(np.prod(shape)) for shape in crossed))
     D, N = np.ascontiguousarray(D), np.ascontiguousarray(N)
-    covariances(coordinates.packed, coordinates.body, roots, factors, D, N, variances, with_fixed)
+    covariances(coordinates, roots, factors, D, N, variances, with_fixed)
     return (
         _split(variances, squares),
         _split(with_fixed, crossed),

@@ -14,7 +14,7 @@ from bayesmix.design import CrossProducts, Design, Level
 from bayesmix.inference.geometry import FreeVariable
 from bayesmix.inference.priors import Priors, beta_prior_vector
 from bayesmix.likelihood.coordinates import Coordinates, block_entries, user_coordinates
-from bayesmix.likelihood.kernels import posterior
+from bayesmix.likelihood.evaluation import posterior
 
 Floats = NDArray[np.float64]
 
@@ -154,10 +154,7 @@ def _fill(
     parts = [slice(a, b) for a, b in pairwise(bounds.tolist())]
     with ThreadPoolExecutor(len(parts)) as pool:
         running = [
-            pool.submit(
-                posterior, coordinates.packed, coordinates.body, prior, lam[p], flat[p], sigma[p], beta[p], effects[p]
-            )
-            for p in parts
+            pool.submit(posterior, coordinates, prior, lam[p], flat[p], sigma[p], beta[p], effects[p]) for p in parts
         ]
         for each in running:
             each.result()

@@ -26,7 +26,7 @@ from bayesmix.inference.naming import (
 )
 from bayesmix.inference.priors import LKJ, Flat, HalfStudentT, LevelPriors, Normal, Priors, beta_prior_vector
 from bayesmix.likelihood.coordinates import block_entries, user_coordinates
-from bayesmix.likelihood.operation import marginal_likelihood
+from bayesmix.likelihood.operation import MarginalLikelihood
 
 Floats = NDArray[np.float64]
 
@@ -71,7 +71,7 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
             beta_prior,
             theta,
             sigma,
-            logp=_log_density,
+            logp=partial(_log_density, likelihood=MarginalLikelihood(coordinates.crossed)),
             random=partial(_simulate, design=design, priors=priors, means=_means(products)),
             signature="(n),(v),(b),(k),()->(n)",
             observed=design.response,
@@ -79,9 +79,11 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
     return model
 
 
-def _log_density(value: Any, offset: Any, vector: Any, beta_prior: Any, theta: Any, sigma: Any) -> Any:
+def _log_density(
+    value: Any, offset: Any, vector: Any, beta_prior: Any, theta: Any, sigma: Any, *, likelihood: MarginalLikelihood
+) -> Any:
     """Log density of all rows; the rows themselves are inside the cross-products."""
-    return marginal_likelihood(vector, beta_prior, theta, sigma, np.zeros(0))[0]
+    return likelihood(vector, beta_prior, theta, sigma, np.zeros(0))[0]
 
 
 def explicit_graph(design: Design, products: CrossProducts, priors: Priors) -> pm.Model:

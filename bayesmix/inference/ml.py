@@ -8,21 +8,30 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.optimize import minimize
 
 from bayesmix.design import CrossProducts
 from bayesmix.errors import ArgumentError, ConvergenceError
-from bayesmix.inference.certificate import Certificate, Descent, examine
+from bayesmix.inference.alone import level_alone
+from bayesmix.inference.certificate import Certificate, Descent, examine, on_effects
+from bayesmix.inference.secant import minimise as minimise_by_secants
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
 from bayesmix.likelihood.derivatives import SecondOrder, entries_of, profiled_deviance, second_order_pass
-from bayesmix.likelihood.kernels import profiled
+from bayesmix.likelihood.evaluation import profiled
 
 Floats = NDArray[np.float64]
 
 
+# Value, gradient, dOmega, beta, r2 and the inverse of R_xx at some theta.
+Evaluation = tuple[float, Floats, Floats, Floats, float, Floats]
+
 # With fewer groups than this at some level, more than one start is tried.
 FEW_GROUPS = 20
+# With more columns of crossed levels than this the criterion is dear: one start, and secants in place of second
+# derivatives.
+LARGE_BLOCK = 400
 
 
 @dataclass(frozen=True)
@@ -101,18 +110,41 @@ class _Criterion:
     products: CrossProducts
     reml: bool
     evaluations: int = 0
+    last: tuple[bytes, Evaluation] | None = None
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
-        value, gradient, *_ = self.full(theta)
+        value, gradient, *_ = self.at(theta)
         return (value, gradient) if np.isfinite(value) else (1e300, np.zeros_like(theta))
 
-    def full(self, theta: Floats) -> tuple[float, Floats, Floats, Floats, float, Floats]:
-        """Everything the kernel returns: value, gradient, dOmega, beta, r2, R_xx^-1."""
+    def at(self, theta: Floats) -> Evaluation:
+        """Everything the kernel returns: value, gradient, dOmega (nested levels only), beta, r2, R_xx^-1."""
+        key = theta.tobytes()
+        if self.last is None or self.last[0] != key:
+            self.evaluations += 1
+            self.last = key, profiled(self.coordinates, theta, self.reml, certify=False)
+        return self.last[1]
+
+    def noise(self, theta: Floats) -> float:
+        """What rounding adds to the value: of its sum, and of r2, a difference of sums of squares of size n."""
+        value, *_, r2, _ = self.at(theta)
+        n = self.products.n
+        return float(1e-13 * abs(value) + np.finfo(float).eps * n * n / max(r2, 1e-300))
+
+    def slopes(self, theta: Floats) -> tuple[Floats, ...]:
+        """Derivatives in Omega of each level, (q, q), which a gradient of zero in theta leaves open.
+
+        Where every factor has an inverse they follow from that gradient; else the kernel is asked for them.
+        """
+        layout = self.coordinates.layout
+        _, gradient, d_omega, *_ = self.at(theta)
+        if not self.coordinates.crossed:
+            return on_effects(self.coordinates, d_omega)
+        if min(_smallest_roots(self.coordinates, theta)) > 1e-3:
+            weights = np.linalg.solve(omega_jacobian(self.coordinates, theta).T, gradient)
+            lower = layout.factors(weights)
+            return tuple((part + part.T) / 2 for part in lower)
         self.evaluations += 1
-        found: tuple[float, Floats, Floats, Floats, float, Floats] = profiled(
-            theta, self.coordinates.packed, self.coordinates.body, self.reml
-        )
-        return found
+        return on_effects(self.coordinates, profiled(self.coordinates, theta, self.reml, certify=True)[2])
 
     def second_order(self, theta: Floats) -> SecondOrder:
         """The exact derivatives at theta."""
@@ -156,19 +188,27 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
     blocks = tuple(level.blocks for level in products.levels)
     if start is not None:
         start = _check_start(start, coordinates.layout.n_entries)
-    starts = [_start(coordinates, scale) for scale in optimizer.scales] if start is None else [start]
-    starts.sort(key=lambda theta: criterion(theta)[0])
-    small = any(level.n_groups < FEW_GROUPS for level in products.levels)
+    large = coordinates.layout.n_dense > LARGE_BLOCK
+    hessian = None
+    if large:
+        alone, hessian = _alone(products, reml, optimizer)
+        starts = [alone if start is None else start]
+    elif start is not None:
+        starts = [start]
+    else:
+        starts = [_start(coordinates, scale) for scale in optimizer.scales]
+        starts.sort(key=lambda theta: criterion(theta)[0])
+    small = any(level.n_groups < FEW_GROUPS for level in products.levels) and not large
     best: tuple[float, Floats, Certificate] | None = None
     for theta in starts if coordinates.layout.n_entries else [np.zeros(0)]:
-        found = _descend(criterion, blocks, theta, optimizer)
+        found = _descend(criterion, blocks, theta, optimizer, hessian)
         if best is None or found[0] < best[0] - 1e-9 * abs(best[0]) or (found[2].holds and not best[2].holds):
             best = found
         if best[2].holds and not small and not _is_singular(coordinates, best[1]):
             break
     assert best is not None
     passed = best[2].holds or best[2].exhausted
-    if not passed and criterion.full(best[1])[4] > 1e-14 * products.n:
+    if not passed and criterion.at(best[1])[4] > 1e-14 * products.n:
         raise ConvergenceError(
             f"The optimiser stopped at criterion {_in_units(criterion, best[0]):.6f} with stationarity "
             f"{best[2].stationarity:.1e} and smallest eigenvalue {best[2].smallest_eigenvalue:.1e}.",
@@ -206,15 +246,41 @@ def _start(coordinates: Coordinates, scale: float) -> Floats:
     return coordinates.layout.theta(tuple(scale * np.eye(level.n_effects) for level in coordinates.layout.levels))
 
 
+def _alone(products: CrossProducts, reml: bool, optimizer: Optimizer) -> tuple[Floats, Floats]:
+    """Start and Hessian from fits of each level as if it were the only one."""
+    thetas, hessians = [np.zeros(0)], []
+    for number in range(len(products.levels)):
+        alone = level_alone(products, number)
+        criterion = _Criterion(fit_coordinates(alone), alone, reml)
+        theta = _quasi_newton(criterion, _start(criterion.coordinates, optimizer.scales[0]), optimizer)
+        on_diagonal = np.array([row == column for row, column in criterion.coordinates.layout.levels[0].entries])
+        theta = np.where(on_diagonal & (np.abs(theta) < 0.05), 0.05, theta)  # at 0 there is no way out
+        hessian = theta_hessian(criterion.coordinates, criterion.second_order(theta), products.n, reml, theta)
+        values, vectors = np.linalg.eigh(hessian)
+        hessians.append((vectors * np.maximum(np.abs(values), 1e-3 * np.abs(values).max(initial=1e-300))) @ vectors.T)
+        thetas.append(theta)
+    return np.concatenate(thetas), block_diag(*hessians)
+
+
 def _descend(
-    criterion: _Criterion, blocks: tuple[tuple[tuple[int, int], ...], ...], theta: Floats, optimizer: Optimizer
+    criterion: _Criterion,
+    blocks: tuple[tuple[tuple[int, int], ...], ...],
+    theta: Floats,
+    optimizer: Optimizer,
+    hessian: Floats | None = None,
 ) -> tuple[float, Floats, Certificate]:
-    """From one start to a point that passes the certificate, leaving stationary points that are no minimum."""
+    """From one start to a point that passes the certificate, leaving stationary points that are no minimum.
+
+    With an approximate Hessian (where the exact one is dear) by secants, else by Newton's method at the end.
+    """
     for _ in range(optimizer.max_restarts + 1):
-        theta = _quasi_newton(criterion, theta, optimizer)
-        theta, decrement = _newton_polish(criterion, theta)
-        value, _, d_omega, *_ = criterion.full(theta)
-        stationarity, smallest, descent = examine(criterion.coordinates, blocks, theta, d_omega)
+        if hessian is None:
+            theta = _quasi_newton(criterion, theta, optimizer)
+            theta, decrement = _newton_polish(criterion, theta)
+        else:
+            theta, decrement = minimise_by_secants(criterion, theta, hessian, 1e-11, optimizer.max_iterations)
+        value = criterion.at(theta)[0]
+        stationarity, smallest, descent = examine(criterion.coordinates, blocks, theta, criterion.slopes(theta))
         certificate = Certificate(stationarity, smallest, decrement)
         if certificate.holds or theta.size == 0:
             break
@@ -261,7 +327,7 @@ def _backtrack(
     criterion: _Criterion, theta: Floats, step: Floats, value: float, gradient: Floats
 ) -> tuple[Floats | None, float, Floats]:
     """The longest of a few steps that does not raise the criterion, or a smaller gradient at the same value."""
-    noise = 1e-13 * abs(value)
+    noise = criterion.noise(theta)
     for _ in range(25):
         moved = theta + step
         new_value, new_gradient = criterion(moved)
@@ -342,8 +408,13 @@ def _add_variance(factors: tuple[Floats, ...], descent: Descent, amount: float) 
 
 def _is_singular(coordinates: Coordinates, theta: Floats) -> bool:
     """Whether some factor, in fit coordinates, has a direction without variance (relative sd below 1e-4)."""
+    return min(_smallest_roots(coordinates, theta)) < 1e-4
+
+
+def _smallest_roots(coordinates: Coordinates, theta: Floats) -> list[float]:
+    """Smallest singular value of each factor."""
     factors = coordinates.layout.factors(theta)
-    return any(bool(np.linalg.svd(factor, compute_uv=False)[-1] < 1e-4) for factor in factors if factor.size)
+    return [np.inf, *(float(np.linalg.svd(factor, compute_uv=False)[-1]) for factor in factors if factor.size)]
 
 
 def lower_factor(root: Floats) -> Floats:
@@ -357,7 +428,7 @@ def _solution(criterion: _Criterion, theta: Floats, certificate: Certificate) ->
     """Back to the user's units and coordinates."""
     products, coordinates = criterion.products, criterion.coordinates
     theta = np.where(np.abs(theta) < 1e-9, 0.0, theta)  # an entry the data push to 0 is 0, not 1e-40
-    value, _, _, inner_beta, r2, inverse = criterion.full(theta)
+    value, _, _, inner_beta, r2, inverse = criterion.at(theta)
     if not r2 > 1e-14 * products.n:
         raise ConvergenceError(
             "The group effects fit the response without error, so that the likelihood grows without limit as the "

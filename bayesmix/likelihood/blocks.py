@@ -95,3 +95,14 @@ def times(A: Floats, x: Floats) -> Floats:
         for j in range(A.shape[1]):
             out[i] += A[i, j] * x[j]
     return out
+
+
+@njit
+def mirror(A: Floats) -> None:
+    """Copy the lower triangle to the upper one, tile by tile."""
+    n, tile = A.shape[0], 32
+    for top in range(0, n, tile):
+        for left in range(0, top + 1, tile):
+            for r in range(top, min(top + tile, n)):
+                for c in range(left, min(left + tile, r)):
+                    A[c, r] = A[r, c]

@@ -40,6 +40,11 @@ class Coordinates:
     levels: tuple[Floats, ...]
     fixed: Floats
 
+    @property
+    def crossed(self) -> bool:
+        """Whether some level lies outside the nested chain."""
+        return self.layout.n_nested < len(self.layout.levels)
+
 
 def block_entries(blocks: tuple[tuple[int, int], ...]) -> Integers:
     """Row and column of the free entries of a block-diagonal factor, column by column as lme4 orders theta."""
@@ -71,8 +76,15 @@ def _coordinates(products: CrossProducts, maps: list[Floats]) -> Coordinates:
         levels,
         products.response_scale,
         float(np.log(np.abs(np.diag(fixed))).sum()),
+        products.n_nested,
+        _slots(products),
     )
     return Coordinates(layout, layout.pack(), products.body, tuple(maps), fixed)
+
+
+def _slots(products: CrossProducts) -> tuple[int, int]:
+    """Slots of all groups, and those of the lowest."""
+    return (0, 0) if products.crossing is None else (len(products.crossing.columns), len(products.crossing.sums))
 
 
 def _in_coordinates(basis: Floats, T: Floats) -> Floats:

@@ -6,12 +6,14 @@ small algebra on these arrays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.likelihood.coordinates import Coordinates
+from bayesmix.likelihood.crossed_derivatives import crossed_second_order, entry_matrix
 from bayesmix.likelihood.kernels import second_order
 
 Floats = NDArray[np.float64]
@@ -68,16 +70,25 @@ def entries_of(coordinates: Coordinates) -> tuple[Entry, ...]:
 
 def second_order_pass(coordinates: Coordinates, theta: Floats) -> SecondOrder:
     """Run the pass at theta (relative factors, in these coordinates)."""
-    layout = coordinates.layout
     entries = entries_of(coordinates)
+    walk = _walk if not coordinates.crossed else crossed_second_order
+    R, R1, R2, logdet, ld1, ld2 = walk(coordinates, theta, [(e.level, e.row, e.column) for e in entries])
+    squares = [factor @ factor.T for factor in coordinates.layout.factors(theta)]
+    omega = np.array([squares[entry.level][entry.row, entry.column] for entry in entries])
+    return SecondOrder(entries, omega, coordinates.layout.fixed_basis, R, R1, R2, float(logdet), ld1, ld2)
+
+
+def _walk(
+    coordinates: Coordinates, theta: Floats, entries: Sequence[tuple[int, int, int]]
+) -> tuple[Floats, Floats, Floats, float, Floats, Floats]:
+    """The compiled pass over a nested model."""
+    layout = coordinates.layout
     span = max((level.columns.size for level in layout.levels), default=1)
     mats = np.zeros((len(entries), span, span))
     for i, entry in enumerate(entries):
-        basis = layout.levels[entry.level].basis
-        both = np.outer(basis[:, entry.row], basis[:, entry.column])
-        m = len(basis)
-        mats[i, :m, :m] = both if entry.row == entry.column else both + both.T
-    level_of = np.array([entry.level for entry in entries], np.int64)
+        unit = entry_matrix(layout, *entry)
+        mats[i, : len(unit), : len(unit)] = unit
+    level_of = np.array([level for level, _, _ in entries], np.int64)
     R, R1, R2, logdet, ld1, ld2 = second_order(
         layout.roots(theta), coordinates.packed, coordinates.body, level_of, mats
     )
@@ -86,9 +97,7 @@ def second_order_pass(coordinates: Coordinates, theta: Floats) -> SecondOrder:
     full_R2, full_ld2 = np.empty((n, n, *R.shape)), np.empty((n, n))
     full_R2[rows, columns] = full_R2[columns, rows] = R2
     full_ld2[rows, columns] = full_ld2[columns, rows] = ld2
-    squares = [factor @ factor.T for factor in layout.factors(theta)]
-    omega = np.array([squares[entry.level][entry.row, entry.column] for entry in entries])
-    return SecondOrder(entries, omega, layout.fixed_basis, R, R1, full_R2, float(logdet), ld1, full_ld2)
+    return R, R1, full_R2, logdet, ld1, full_ld2
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,14 @@ def draw_effects(
     factors: Floats,
     v_root: Floats,
     sigma: float,
+    pull: Floats,
     out: Floats,
 ) -> None:
     """Replace the standard normals in ``out`` by group effects given v at the root (zeros there give the means).
 
     out holds the effects of all groups, level after level, (J, q) each. With M = U D U' and Y = U^-1 L',
     u = Lambda U'^-1 w, w = D^-1 Y S[z,:] v_parent + sigma D^-1/2 N, and Y'w is what v loses at z on the way down.
+    pull (m, groups), or empty, is what crossed effects take from S[z,:] v_parent.
     """
     K, leaves = leaf.shape[1], leaf.shape[2]
     span, effects = widest(layout)
@@ -85,8 +87,9 @@ def draw_effects(
             n = min(CHUNK, J - g)
             factor_chunk(S, first + g - shift, n, z, L, M, Y, H, 0)
             whitened_effects(
-                S, first + g - shift, n, z, M, Y, carried, parent, first + g, leaves, sigma, out, start + g * q, q, w
-            )
+                S, first + g - shift, n, z, M, Y, carried, parent, first + g, leaves, sigma, pull, out,
+                start + g * q, q, w,
+            )  # fmt: skip
             if level > 0:
                 for k in range(n):
                     above, here = parent[first + g + k] - leaves, first + g + k - leaves
@@ -112,6 +115,7 @@ def whitened_effects(
     first: int,
     leaves: int,
     sigma: float,
+    pull: Floats,
     out: Floats,
     place: int,
     q: int,
@@ -128,6 +132,8 @@ def whitened_effects(
             s = 0.0
             for c in range(S.shape[1]):
                 s += S[z[i], c, at + k] * carried[c, above]
+            if pull.shape[0] > 0:
+                s -= pull[i, first + k]
             for a in range(q):
                 w[a, k] += Y[a, i, k] * s
     for a in range(q):

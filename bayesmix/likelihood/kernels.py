@@ -7,7 +7,6 @@ their parts are compiled once.
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
 from typing import Any
 
@@ -112,6 +111,64 @@ def sum_up(layout: Floats, parent: Integers, leaf: Floats, roots: Floats) -> tup
     return logdet, upper
 
 
+@njit
+def draw_fixed(B: Floats, R: Floats, prior: Floats, sigma: float, out: Floats) -> None:
+    """Replace the standard normals in out by a draw of beta given the variances."""
+    p = B.shape[1]
+    xx, xy = fixed_products(R, B)
+    precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
+    P = xx / sigma**2 + precision
+    h = xy / sigma**2 + times(precision, prior[1 : 1 + p])
+    inverse = np.zeros((p, p))
+    cholesky(P, p)
+    inverse_from_cholesky(P, p, inverse)
+    centre = times(inverse, h)
+    solve_upper(P, p, out)
+    for a in range(p):
+        out[a] += centre[a]
+
+
+@njit
+def density_root(
+    layout: Floats,
+    prior: Floats,
+    sigma: float,
+    beta: Floats,
+    R: Floats,
+    logdet: float,
+    seed: Floats,
+    out: Floats,
+) -> None:
+    """The root's part of out = value, d_sigma (at fixed Omega), d_lam (not yet), d_beta; adds the adjoint of R."""
+    p = int(layout[FIXED])
+    scale = layout[RESPONSE_SCALE]
+    n_lam = out.shape[0] - 2 - beta.shape[0]
+    inner_sigma = sigma / scale
+    d_beta = np.zeros(beta.shape[0])
+    constant = -layout[ROWS] * np.log(scale)
+    if prior[0] == EXPLICIT:
+        value, d_sigma = explicit_root(layout, R, logdet, inner_sigma, beta, seed, d_beta)
+    else:
+        flat = prior[0] == FLAT
+        mean = prior[1 : 1 + p]
+        precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
+        value, d_sigma = marginal_root(layout, R, logdet, inner_sigma, flat, mean, precision, seed)
+        if flat:
+            constant += p * np.log(scale) - layout[LOG_JACOBIAN]
+    for a in range(beta.shape[0]):
+        out[2 + n_lam + a] = -0.5 * d_beta[a]
+    out[0] = constant - 0.5 * value
+    out[1] = -0.5 * d_sigma / scale
+
+
+@njit
+def add_theta_part(gradient: Floats, lam: Floats, sigma: float, out: Floats) -> None:
+    """From the gradient in theta = lam / sigma to those in lam and sigma."""
+    for k in range(lam.shape[0]):
+        out[1] += 0.5 * gradient[k] * lam[k] / sigma**2
+        out[2 + k] = -0.5 * gradient[k] / sigma
+
+
 def _build(source_hash: int) -> tuple[Any, ...]:
     """Compile the kernels against one state of the sources."""
 
@@ -168,8 +225,6 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         length = int(vector[LENGTH])
         layout = vector[:length]
         parent, leaf = unpack(layout, vector[length:])
-        p = int(layout[FIXED])
-        scale = layout[RESPONSE_SCALE]
         K = leaf.shape[1]
         total = parent.shape[0]
         span, _ = widest(layout)
@@ -180,31 +235,11 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         d_omega = np.zeros((max(int(layout[LEVELS]), 1), span, span))
         roots = assemble_roots(layout, scaled(lam, sigma))
         logdet = ascend(layout, parent, leaf, roots, upper, H, E, True)
-        inner_sigma = sigma / scale
-        R = last_of(upper)
         seed = np.zeros((K, K))
-        d_beta = np.zeros(beta_size)
-        constant = -layout[ROWS] * np.log(scale)
-        if prior[0] == EXPLICIT:
-            value, d_sigma = explicit_root(layout, R, logdet, inner_sigma, beta, seed, d_beta)
-        else:
-            flat = prior[0] == FLAT
-            mean = prior[1 : 1 + p]
-            precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
-            value, d_sigma = marginal_root(layout, R, logdet, inner_sigma, flat, mean, precision, seed)
-            if flat:
-                constant += p * np.log(scale) - layout[LOG_JACOBIAN]
+        density_root(layout, prior, sigma, beta, last_of(upper), logdet, seed, out)
         set_last(adjoint, seed)
         descend(layout, parent, leaf, upper, H, E, adjoint, d_omega)
-        d_lam = theta_gradient(layout, roots, d_omega)
-        d_sigma /= scale
-        for k in range(lam_size):
-            d_sigma -= d_lam[k] * lam[k] / sigma**2
-            out[2 + k] = -0.5 * d_lam[k] / sigma
-        for a in range(beta_size):
-            out[2 + lam_size + a] = -0.5 * d_beta[a]
-        out[0] = constant - 0.5 * value
-        out[1] = -0.5 * d_sigma
+        add_theta_part(theta_gradient(layout, roots, d_omega), lam, sigma, out)
 
     @cached
     def second_order(
@@ -237,7 +272,7 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
         _, upper = sum_up(layout, parent, leaf, roots)
-        draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, out)
+        draw_effects(layout, parent, leaf, upper, roots, factors, v_root, sigma, np.empty((0, 0)), out)
 
     @cached
     def covariances(
@@ -274,30 +309,18 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         """
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
-        p = int(layout[FIXED])
         scale = layout[RESPONSE_SCALE]
         B = fixed_basis(layout)
-        inverse = np.zeros((p, p))
         for d in range(sigma.shape[0]):
             inner = sigma[d] / scale
             roots = assemble_roots(layout, scaled(lam[d], sigma[d]))
             _, upper = sum_up(layout, parent, leaf, roots)
             if prior[0] != EXPLICIT:
-                xx, xy = fixed_products(last_of(upper), B)
-                precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
-                P = xx / inner**2 + precision
-                h = xy / inner**2 + times(precision, prior[1 : 1 + p])
-                cholesky(P, p)
-                inverse_from_cholesky(P, p, inverse)
-                centre = times(inverse, h)
-                solve_upper(P, p, beta[d])
-                for a in range(p):
-                    beta[d, a] += centre[a]
+                draw_fixed(B, last_of(upper), prior, inner, beta[d])
             if effect_noise.shape[1] > 0:
                 v = residual_vector(B, beta[d])
-                draw_effects(
-                    layout, parent, leaf, upper, roots, scaled(factors[d], sigma[d]), v, inner, effect_noise[d]
-                )
+                relative = scaled(factors[d], sigma[d])
+                draw_effects(layout, parent, leaf, upper, roots, relative, v, inner, np.empty((0, 0)), effect_noise[d])
 
     return profiled, root_products, density, second_order, effects, covariances, posterior
 
@@ -311,36 +334,3 @@ def density_function() -> Any:
     pointer, size = types.CPointer(types.float64), types.intp
     arguments = (pointer, size, pointer, size, pointer, size, types.float64, pointer, size, pointer)
     return cached_c(types.void(*arguments), _density)
-
-
-def log_density(
-    vector: Floats, prior: Floats, lam: Floats, sigma: float, beta: Floats
-) -> tuple[float, Floats, float, Floats]:
-    """log p(y | Lambda, sigma[, beta]) in the user's units, with its gradient in lam, sigma and beta.
-
-    Parameters
-    ----------
-    vector : array
-        Layout and body in one.
-    prior : array
-        Kind (FLAT, NORMAL, EXPLICIT), mean (p,) and precision (p, p) of the inner fixed effects.
-    lam : (k,) array
-        Free entries of the absolute factors, Sigma = Lambda Lambda'.
-    sigma : float
-        Residual standard deviation.
-    beta : (p,) or (0,) array
-        Inner fixed effects where they are explicit.
-
-    Returns
-    -------
-    value, d_lam, d_sigma, d_beta
-    """
-    arrays = [np.ascontiguousarray(x, dtype=float) for x in (vector, prior, lam, beta)]
-    out = np.empty(2 + arrays[2].size + arrays[3].size)
-    at = [array.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for array in (*arrays, out)]
-    sizes = [array.size for array in arrays]
-    density_function().ctypes(
-        at[0], sizes[0], at[1], sizes[1], at[2], sizes[2], float(sigma), at[3], sizes[3], at[4]
-    )  # fmt: skip
-    stop = 2 + sizes[2]
-    return float(out[0]), out[2:stop].copy(), float(out[1]), out[stop:].copy()

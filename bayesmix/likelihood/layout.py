@@ -1,4 +1,4 @@
-"""The shape of a nested model as one flat vector, so that one compiled kernel serves every model.
+"""The shape of a model as one flat vector, so that one compiled kernel serves every model.
 
 A layout holds sizes, the columns with effects at each level, the maps from effects to inner columns and the free
 entries of each covariance factor. It is small, and separate from the cross-products it describes.
@@ -16,8 +16,10 @@ Integers = NDArray[np.int64]
 
 # Header of the vector.
 LENGTH, LEVELS, WIDTH, FIXED, ROWS, ENTRIES, AT_FIXED, LEAVES, ROOT_SIZE, LOG_JACOBIAN, RESPONSE_SCALE = range(11)
-HEADER = 12
-# One record of each level follows the header.
+# LEVELS counts the nested chain, ALL_LEVELS the crossed levels too; DENSE is the number of their columns.
+ALL_LEVELS, DENSE, SLOTS, LEAF_SLOTS = range(11, 15)
+HEADER = 15
+# One record of each level follows the header; FIRST is its first group, or of a crossed level its first column.
 GROUPS, SPAN, EFFECTS, FIRST, AT_COLUMNS, AT_BASIS, AT_ENTRIES, ENTRY_COUNT, ENTRY_FIRST, AT_ROOT = range(10)
 RECORD = 10
 
@@ -51,7 +53,7 @@ class LevelLayout:
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes and maps of a nested model in one choice of coordinates.
+    """Sizes and maps of a model in one choice of coordinates.
 
     Parameters
     ----------
@@ -62,11 +64,15 @@ class Layout:
     fixed_basis : (K, p) array
         Map from the fixed effects to the inner columns.
     levels : tuple of LevelLayout
-        Lowest level first.
+        The nested levels, lowest first, then the crossed ones.
     response_scale : float
         Units of the response per unit of the inner response.
     log_jacobian : float
         log|det T| of the map from the user's fixed effects to the ones used here.
+    depth : int or None
+        Number of nested levels, None where all are.
+    slots : (int, int)
+        Slots of the crossed columns, and those of the lowest groups.
     """
 
     n: int
@@ -75,6 +81,18 @@ class Layout:
     levels: tuple[LevelLayout, ...]
     response_scale: float = 1.0
     log_jacobian: float = 0.0
+    depth: int | None = None
+    slots: tuple[int, int] = (0, 0)
+
+    @property
+    def n_nested(self) -> int:
+        """Levels of the nested chain."""
+        return len(self.levels) if self.depth is None else self.depth
+
+    @property
+    def n_dense(self) -> int:
+        """Columns of the crossed levels, on inner columns."""
+        return sum(level.n_groups * level.columns.size for level in self.levels[self.n_nested :])
 
     @property
     def n_fixed(self) -> int:
@@ -93,7 +111,9 @@ class Layout:
         tail: list[Floats] = [np.ravel(self.fixed_basis)]
         at = HEADER + RECORD * len(self.levels)
         at_fixed, at = at, at + self.fixed_basis.size
-        for level in self.levels:
+        for number, level in enumerate(self.levels):
+            if number == self.n_nested:
+                first = 0
             at_columns, at = at, at + level.columns.size
             at_basis, at = at, at + level.basis.size
             at_entries, at = at, at + level.entries.size
@@ -109,11 +129,12 @@ class Layout:
                 at_entries,
             ]
             records.append([*record, count, entry_first, root])
-            first, entry_first, root = first + level.n_groups, entry_first + count, root + level.basis.size
+            first += level.n_groups * (1 if number < self.n_nested else level.columns.size)
+            entry_first, root = entry_first + count, root + level.basis.size
         leaves = self.levels[0].n_groups if self.levels else 1
         header: list[float] = [
             at,
-            len(self.levels),
+            self.n_nested,
             self.width,
             self.n_fixed,
             self.n,
@@ -122,7 +143,8 @@ class Layout:
             leaves,
             root,
         ]
-        header += [self.log_jacobian, self.response_scale, 0.0]
+        header += [self.log_jacobian, self.response_scale]
+        header += [len(self.levels), self.n_dense, *self.slots]
         return np.concatenate([np.array(header, float), np.array(records, float).ravel(), *tail])
 
     def roots(self, theta: Floats) -> Floats:

@@ -14,7 +14,9 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.type import TensorType
 
-from bayesmix.likelihood.kernels import density_function, log_density
+from bayesmix.likelihood.crossed_kernels import crossed_density_function
+from bayesmix.likelihood.evaluation import log_density
+from bayesmix.likelihood.kernels import density_function
 from bayesmix.likelihood.sources import SOURCE_HASH
 
 
@@ -25,9 +27,17 @@ class MarginalLikelihood(Op):  # type: ignore[misc]
     beta as one vector, the free entries of the covariance factors, sigma, and beta (empty where it is integrated).
     Outputs are the log density and its gradient in the last three inputs; the gradient of the first output is made of
     the others, so that value and gradient cost one evaluation.
+
+    Parameters
+    ----------
+    crossed : bool
+        Whether the model has levels outside the nested chain.
     """
 
-    __props__ = ()
+    __props__ = ("crossed",)
+
+    def __init__(self, crossed: bool = False) -> None:
+        self.crossed = crossed
 
     def make_node(self, vector: Any, prior: Any, lam: Any, sigma: Any, beta: Any) -> Apply:
         """Symbolic inputs and outputs."""
@@ -64,8 +74,9 @@ class MarginalLikelihood(Op):  # type: ignore[misc]
 @register_funcify_default_op_cache_key(MarginalLikelihood)  # type: ignore[untyped-decorator]
 def _funcify(op: MarginalLikelihood, node: Apply, **kwargs: Any) -> tuple[Any, int]:
     """Compiled graphs call the kernel by a symbol named after its sources; the same hash keys PyTensor's cache."""
-    name = f"bayesmix_density_{SOURCE_HASH}"
-    llvm.add_symbol(name, density_function().address)
+    name = f"bayesmix_{'crossed_' if op.crossed else ''}density_{SOURCE_HASH}"
+    function = crossed_density_function() if op.crossed else density_function()
+    llvm.add_symbol(name, function.address)
     at, size = types.uintp, types.intp
     density = types.ExternalFunction(name, types.void(at, size, at, size, at, size, types.float64, at, size, at))
 
@@ -81,7 +92,4 @@ def _funcify(op: MarginalLikelihood, node: Apply, **kwargs: Any) -> tuple[Any, i
         )  # fmt: skip
         return np.asarray(out[0]), out[2 : 2 + k], np.asarray(out[1]), out[2 + k :]
 
-    return marginal_likelihood, SOURCE_HASH
-
-
-marginal_likelihood = MarginalLikelihood()
+    return marginal_likelihood, SOURCE_HASH + op.crossed

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bayesmix.likelihood.blocks import cholesky, inverse_from_cholesky, times
 from bayesmix.likelihood.elimination import CHUNK, WELL_CONDITIONED, add_chunk, adjoint_chunk, factor_chunk, rows_chunk
 from bayesmix.likelihood.layout import (
+    ALL_LEVELS,
     AT_BASIS,
     AT_COLUMNS,
     AT_ENTRIES,
@@ -88,7 +89,7 @@ def outer(L: Floats) -> Floats:
 def widest(layout: Floats) -> tuple[int, int]:
     """Largest m and largest q of all levels, at least 1."""
     m, q = 1, 1
-    for level in range(int(layout[LEVELS])):
+    for level in range(int(layout[ALL_LEVELS])):
         _, span, effects, _ = level_sizes(layout, level)
         m = max(m, span)
         q = max(q, effects)
@@ -155,20 +156,36 @@ def descend(
     d_omega: Floats,
 ) -> None:
     """Down pass. From the adjoint of R at the root (its last entry) to dOmega of every level, (levels, m, m)."""
+    for level in range(int(layout[LEVELS]) - 1, -1, -1):
+        descend_level(layout, level, parent, leaf, upper, H, E, adjoint, d_omega)
+
+
+@njit
+def descend_level(
+    layout: Floats,
+    level: int,
+    parent: Integers,
+    leaf: Floats,
+    upper: Floats,
+    H: Floats,
+    E: Floats,
+    adjoint: Floats,
+    d_omega: Floats,
+) -> None:
+    """dOmega of one level, and the adjoint of its groups for the level below."""
     K, leaves = leaf.shape[1], leaf.shape[2]
     line = np.empty(CHUNK)
-    for level in range(int(layout[LEVELS]) - 1, -1, -1):
-        J, m, _, first = level_sizes(layout, level)
-        z = level_columns(layout, level)
-        EG = np.empty((m, K, CHUNK))
-        F = np.empty((m, K))
-        FG = np.empty((m, K))
-        for start in range(first, first + J, CHUNK):
-            n = min(CHUNK, first + J - start)
-            adjoint_chunk(E, start, n, z, adjoint, parent, start, leaves, EG, line, level, d_omega)
-        if level > 0:
-            for g in range(first, first + J):
-                pass_adjoint(upper, g - leaves, z, H, g, parent[g] - leaves, F, FG, adjoint)
+    J, m, _, first = level_sizes(layout, level)
+    z = level_columns(layout, level)
+    EG = np.empty((m, K, CHUNK))
+    F = np.empty((m, K))
+    FG = np.empty((m, K))
+    for start in range(first, first + J, CHUNK):
+        n = min(CHUNK, first + J - start)
+        adjoint_chunk(E, start, n, z, adjoint, parent, start, leaves, EG, line, level, d_omega)
+    if level > 0:
+        for g in range(first, first + J):
+            pass_adjoint(upper, g - leaves, z, H, g, parent[g] - leaves, F, FG, adjoint)
 
 
 @njit
@@ -360,7 +377,7 @@ def explicit_root(
 def assemble_roots(layout: Floats, theta: Floats) -> Floats:
     """L = B Lambda(theta) of every level, flat."""
     roots = np.zeros(int(layout[ROOT_SIZE]))
-    for level in range(int(layout[LEVELS])):
+    for level in range(int(layout[ALL_LEVELS])):
         at = HEADER + RECORD * level
         _, m, q, _ = level_sizes(layout, level)
         basis = int(layout[at + AT_BASIS])
@@ -377,19 +394,39 @@ def assemble_roots(layout: Floats, theta: Floats) -> Floats:
 
 @njit
 def theta_gradient(layout: Floats, roots: Floats, d_omega: Floats) -> Floats:
-    """From dOmega to the gradient in theta: the free entries of B' 2 dOmega L."""
-    gradient = np.zeros(int(layout[ENTRIES]))
+    """From dOmega of nested levels to the gradient in theta."""
+    d_roots = np.zeros(roots.shape[0])
+    add_root_gradient(layout, roots, d_omega, d_roots)
+    return gather_theta(layout, d_roots)
+
+
+@njit
+def add_root_gradient(layout: Floats, roots: Floats, d_omega: Floats, d_roots: Floats) -> None:
+    """Add dOmega L of every nested level, flat as the roots are."""
     for level in range(int(layout[LEVELS])):
+        _, m, q, _ = level_sizes(layout, level)
+        start = int(layout[HEADER + RECORD * level + AT_ROOT])
+        L = level_root(layout, roots, level)
+        for i in range(m):
+            for b in range(q):
+                for j in range(m):
+                    d_roots[start + i * q + b] += d_omega[level, i, j] * L[j, b]
+
+
+@njit
+def gather_theta(layout: Floats, d_roots: Floats) -> Floats:
+    """The free entries of B' 2 dOmega L."""
+    gradient = np.zeros(int(layout[ENTRIES]))
+    for level in range(int(layout[ALL_LEVELS])):
         at = HEADER + RECORD * level
         _, m, q, _ = level_sizes(layout, level)
         basis = int(layout[at + AT_BASIS])
         entries = int(layout[at + AT_ENTRIES])
         first = int(layout[at + ENTRY_FIRST])
-        L = level_root(layout, roots, level)
+        start = int(layout[at + AT_ROOT])
         for k in range(int(layout[at + ENTRY_COUNT])):
             row = int(layout[entries + 2 * k])
             column = int(layout[entries + 2 * k + 1])
             for i in range(m):
-                for j in range(m):
-                    gradient[first + k] += 2.0 * layout[basis + i * q + row] * d_omega[level, i, j] * L[j, column]
+                gradient[first + k] += 2.0 * layout[basis + i * q + row] * d_roots[start + i * q + column]
     return gradient

@@ -26,6 +26,10 @@ _KERNEL_FILES = (
     "effects.py",
     "curvature.py",
     "kernels.py",
+    "slots.py",
+    "dense.py",
+    "crossed.py",
+    "crossed_kernels.py",
 )
 
 

@@ -10,7 +10,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 import bayesmix as bx
 from bayesmix.design.frame import read_columns
 from bayesmix.design.groups import Grouping, build_tree, read_grouping
-from bayesmix.errors import DesignError
 
 
 def groupings(frame: pd.DataFrame, *names: tuple[str, ...]) -> list[Grouping]:
@@ -104,27 +103,68 @@ def test_slash_is_the_same_as_unique_codes(dataset: Callable[[str], pd.DataFrame
     assert [level.name for level in fits[0].design.levels] == ["schoolid:childid", "schoolid"]
 
 
-def test_crossed_groupings_are_refused_with_a_pair_that_crosses(dataset: Callable[[str], pd.DataFrame]) -> None:
+def test_the_chain_leaves_the_smallest_block(rng: np.random.Generator) -> None:
+    """Groups in groups go to the tree, the factor with fewest effects is left to the dense block."""
+    a = rng.integers(40, size=400)
+    frame = pd.DataFrame({"a": a, "b": a // 4, "c": rng.permutation(a) % 15, "y": rng.normal(size=400)})
+    frame = frame.assign(**{name: name + frame[name].astype(str) for name in "abc"})
+    chosen = {
+        "y ~ 1 + (1 | c) + (1 | b) + (1 | a)": (["a", "b", "c"], 2),
+        "y ~ 1 + (1 | b) + (1 | c)": (["c", "b"], 1),
+        "y ~ 1 + (1 + I(a2) + a3 | b) + (1 | c)": (["b", "c"], 1),
+    }
+    frame = frame.assign(a2=rng.normal(size=400), a3=rng.normal(size=400))
+    for formula, (names, depth) in chosen.items():
+        design = bx.Model(formula, frame).design
+        assert ([level.name for level in design.levels], design.tree.depth) == (names, depth)
+
+
+def test_crossed_codes_are_fitted_in_silence(dataset: Callable[[str], pd.DataFrame]) -> None:
+    """One row in each cell: codes can not start anew."""
     penicillin = dataset("penicillin")
-    with pytest.raises(DesignError) as caught:
-        bx.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", penicillin)
-    error = caught.value
-    assert error.found.startswith("Groupings 'plate' and 'sample' cross")
-    words = error.found.split("'")
-    plate, first, second = words[-6], words[-4], words[-2]
-    cells = set(zip(penicillin["plate"], penicillin["sample"], strict=True))
-    assert first != second
-    assert {(plate, first), (plate, second)} <= cells
-    assert "within one sample" in error.expected
-    assert "sample/plate" in error.remedy
+    model = bx.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", penicillin)
+    assert model.groups == {"plate": 24, "sample": 6}
+    assert [level.name for level in model.design.crossed] == ["sample"]
 
 
-def test_repeated_codes_are_refused_with_the_spelling_that_fits_them() -> None:
+def test_repeated_codes_are_fitted_as_written_with_one_warning() -> None:
     """Class 1 in every school, written as if it were unique."""
     frame = pd.DataFrame({"school": np.repeat([1, 2, 3], 6), "class": np.tile([1, 1, 1, 2, 2, 2], 3)})
     frame["y"] = np.sin(np.arange(18))
-    with pytest.raises(DesignError) as caught:
-        bx.Model("y ~ 1 + (1 | school) + (1 | class)", frame)
-    assert "cross" in caught.value.found
-    assert "/" in caught.value.remedy
+    with pytest.warns(bx.BayesmixWarning, match=r"class 1 .* every school.*write \(\.\.\. \| school/class\)") as found:
+        crossed = bx.Model("y ~ 1 + (1 | school) + (1 | class)", frame)
+    assert len(found) == 1
+    assert found[0].filename == __file__
+    assert crossed.groups == {"school": 3, "class": 2}
     assert bx.Model("y ~ 1 + (1 | school/class)", frame).groups == {"school:class": 6, "school": 3}
+
+
+def test_slots_hold_the_sums_of_their_cells(rng: np.random.Generator) -> None:
+    """D'W by slot, its way up, and D'D, from the rows."""
+    a = rng.integers(12, size=90)
+    frame = pd.DataFrame({"a": a, "b": a // 3, "c": rng.integers(5, size=90), "x": rng.normal(size=90)})
+    frame = frame.assign(**{name: name + frame[name].astype(str) for name in "abc"}, y=rng.normal(size=90))
+    model = bx.Model("y ~ x + (1 | b/a) + (x | c)", frame)
+    crossing, design, products = model.products.crossing, model.design, model.products
+    x = (frame["x"] - frame["x"].mean()) / frame["x"].std(ddof=0)
+    rest = (frame["y"] - design.fixed_values @ products.response_fit) / products.response_scale
+    W = np.column_stack([np.ones(90), x, rest])
+    columns = [(frame["c"] == label) * z for label in sorted(frame["c"].unique()) for z in (np.ones(90), x)]
+    D = np.column_stack(columns)
+    assert_allclose(crossing.gram, D.T @ D, atol=1e-10)
+    totals = {}
+    leaves, starts = design.tree.leaf, crossing.starts
+    for g in range(12):
+        here = np.arange(starts[g], starts[g + 1])
+        occurring = np.flatnonzero(np.abs(D[leaves == g]).sum(axis=0) > 0)
+        assert crossing.columns[here].tolist() == occurring.tolist()
+        assert_allclose(crossing.sums[here], D[leaves == g].T[occurring] @ W[leaves == g], atol=1e-10)
+        for s in here:
+            above = crossing.up[s]
+            assert crossing.columns[above] == crossing.columns[s]
+            assert starts[products.parent[g]] <= above < starts[products.parent[g] + 1]
+            totals[above] = totals.get(above, 0) + crossing.sums[s]
+    roots: dict[int, np.ndarray] = {}
+    for s, total in totals.items():
+        roots[crossing.up[s]] = roots.get(crossing.up[s], 0) + total
+    assert_allclose([roots[starts[-2] + m] for m in range(10)], D.T @ W, atol=1e-10)

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesmix as bx
-from bayesmix.inference.certificate import Certificate, examine
+from bayesmix.inference.certificate import Certificate, examine, on_effects
 from bayesmix.likelihood.coordinates import fit_coordinates
 from bayesmix.likelihood.kernels import profiled
 from tests import dense
@@ -19,7 +19,7 @@ def certificate(model: bx.Model, theta: np.ndarray) -> tuple[Certificate, object
     coordinates = fit_coordinates(model.products)
     _, _, d_omega, *_ = profiled(theta, coordinates.packed, coordinates.body, True)
     blocks = tuple(level.blocks for level in model.products.levels)
-    stationarity, smallest, descent = examine(coordinates, blocks, theta, d_omega)
+    stationarity, smallest, descent = examine(coordinates, blocks, theta, on_effects(coordinates, d_omega))
     return Certificate(stationarity, smallest, 0.0), descent
 
 
@@ -60,7 +60,7 @@ def test_slope_of_the_descent(case: Case, rng: np.random.Generator) -> None:
     blocks = tuple(((0, level.n_effects),) for level in layout.levels)
     theta = 0.02 * design.theta  # far below the optimum, so that there is a descent
     value, _, d_omega, *_ = profiled(theta, coordinates.packed, coordinates.body, True)
-    _, smallest, descent = examine(coordinates, blocks, theta, d_omega)
+    _, smallest, descent = examine(coordinates, blocks, theta, on_effects(coordinates, d_omega))
     if descent is None:
         assert smallest == 0
         return
@@ -77,7 +77,7 @@ def test_slope_of_the_descent(case: Case, rng: np.random.Generator) -> None:
 def test_nothing_that_is_no_number_passes(hsb_model: bx.Model) -> None:
     coordinates = fit_coordinates(hsb_model.products)
     blocks = tuple(level.blocks for level in hsb_model.products.levels)
-    stationarity, smallest, _ = examine(coordinates, blocks, np.ones(3), np.full((1, 2, 2), np.nan))
+    stationarity, smallest, _ = examine(coordinates, blocks, np.ones(3), [np.full((2, 2), np.nan)])
     assert not Certificate(stationarity, smallest, 0.0).holds
 
 

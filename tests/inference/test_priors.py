@@ -23,7 +23,8 @@ from bayesmix.inference.priors import (
     require_proper,
 )
 from bayesmix.likelihood.coordinates import user_coordinates
-from bayesmix.likelihood.kernels import FLAT, NORMAL, log_density
+from bayesmix.likelihood.evaluation import log_density
+from bayesmix.likelihood.kernels import FLAT, NORMAL
 from tests import dense
 from tests.bayes import dense_problem, user_prior
 from tests.frames import random_frame
