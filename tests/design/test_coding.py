@@ -22,7 +22,7 @@ from bayesmix.specification import parse_formula
 def frame() -> pd.DataFrame:
     """Every cell of three factors occurs; the labels of b are in no alphabetical order.
 
-    The categoricals are ordered, because formulae sorts the labels of those that are not.
+    The categoricals are ordered, because formulae sorts the labels of those that are not; `code` takes the order away.
     """
     rng = np.random.default_rng(20)
     cells = pd.MultiIndex.from_product([["a1", "a2"], ["b3", "b1", "b2"], ["u", "v"]], names=["a", "b", "c"]).to_frame()
@@ -35,6 +35,8 @@ def frame() -> pd.DataFrame:
 
 
 def code(right: str, frame: pd.DataFrame) -> tuple[list[ModelColumn], np.ndarray]:
+    ordered = frame.select_dtypes("category").columns
+    frame = frame.assign(**{name: frame[name].cat.as_unordered() for name in ordered})
     specification = parse_formula(f"y ~ {right}")
     columns = read_columns(frame, specification.columns)
     factors = [factor for term in specification.fixed for factor in term.factors]

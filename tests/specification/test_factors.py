@@ -79,15 +79,16 @@ def test_names_are_not_normalised() -> None:
 @pytest.mark.parametrize("name", sorted(TRANSFORMS))
 def test_every_listed_transform_is_read(name: str) -> None:
     factor = read_factor(scan(f"{name}(x)"))
-    assert factor == Factor(f"{name}(x)", X)
-    assert factor.expression == Call(TRANSFORMS[name].name, (X,))
+    degree = (Number(1.0),) if name == "poly" else ()  # what is left out is written down
+    assert factor == Factor("poly(x, 1)" if degree else f"{name}(x)", X)
+    assert factor.expression == Call(TRANSFORMS[name].name, (X, *degree))
 
 
 def test_listed_transforms() -> None:
-    listed = "I log log2 log10 log1p exp sqrt abs centre center scale within between C"
+    listed = "I log log2 log10 log1p exp sqrt abs centre center scale within between C poly"
     assert set(TRANSFORMS) == set(listed.split())
     with pytest.raises(TypeError):
-        TRANSFORMS["poly"] = TRANSFORMS["log"]  # type: ignore[index]
+        TRANSFORMS["spline"] = TRANSFORMS["log"]  # type: ignore[index]
 
 
 def test_offset_is_its_argument() -> None:
@@ -125,7 +126,10 @@ def test_text_reads_back_as_the_same_expression(expression) -> None:  # type: ig
     assert factor.text == text
 
 
-LISTED = ("not a listed transform", "C, I, abs, between, center, centre, exp, log, log10, log1p, log2, scale, sqrt")
+LISTED = (
+    "not a listed transform",
+    "C, I, abs, between, center, centre, exp, log, log10, log1p, log2, poly, scale, sqrt",
+)
 
 REFUSED = [
     ("np.log(x)", ("'np.log' at position 1", *LISTED, "Write 'log'")),
@@ -133,7 +137,7 @@ REFUSED = [
     ("ln(x)", ("'ln' at position 1", "Write 'log'")),
     ("factor(x)", ("'factor' at position 1", "Write 'C'")),
     ("sqr(x)", ("'sqr' at position 1", "Write 'sqrt'")),
-    ("poly(x, 2)", ("'poly' at position 1", *LISTED, "Compute the column")),
+    ("spline(x, 2)", ("'spline' at position 1", *LISTED, "Compute the column")),
     ("log(eval(x))", ("'eval' at position 5", *LISTED)),
     ("__import__('os')", ("'__import__' at position 1", *LISTED)),
     ("pd.read_pickle('f')", ("'pd.read_pickle' at position 1", *LISTED)),

@@ -300,7 +300,7 @@ HOSTILE = [
     ("y ~ np.log(x)", "call 'np.log' at position 5", "Write 'log'"),
     ("y ~ pd.read_pickle('{}')", "call 'pd.read_pickle' at position 5", "not a listed transform"),
     ("y ~ open('{}', 'w')", "call 'open' at position 5", "not a listed transform"),
-    ("y ~ poly(x, 2)", "call 'poly' at position 5", "C, I, abs, between"),
+    ("y ~ spline(x, 2)", "call 'spline' at position 5", "C, I, abs, between"),
     ("y ~ eval('1')", "call 'eval' at position 5", "not a listed transform"),
     ("y ~ I(open('{}', 'w'))", "call 'open' at position 7", "not a listed transform"),
     ("y ~ I((lambda: open('{}', 'w'))())", "function is defined by 'lambda'", "at position 8"),
