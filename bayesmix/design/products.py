@@ -42,6 +42,8 @@ class LevelProducts:
 class CrossProducts:
     """Sums of products of the inner columns W = [1 | centred, scaled columns | response residual].
 
+    With weights every row of W is multiplied by sqrt(w / mean w): rows of variance sigma^2 / w have one variance then.
+
     Parameters
     ----------
     n : int
@@ -59,7 +61,11 @@ class CrossProducts:
     response_fit : (p,) array
         Least-squares coefficients b; the response is X b + response_scale * (last column of W).
     response_scale : float
-        Units of the response per unit of the last column of W.
+        Units of the response per unit of the last column of W; with weights, of sqrt(w) times the response.
+    log_weights : float
+        Sum of the logarithms of the weights: log |d(sqrt(w) y)/dy| is half of it.
+    mean_weight : float
+        Mean of the weights, whose root is in every basis here.
     """
 
     n: int
@@ -70,6 +76,8 @@ class CrossProducts:
     fixed_basis: Floats
     response_fit: Floats
     response_scale: float
+    log_weights: float = 0.0
+    mean_weight: float = 1.0
 
     @property
     def width(self) -> int:

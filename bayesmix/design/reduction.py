@@ -22,10 +22,11 @@ def cross_products(design: Design) -> CrossProducts:
     """
     inner = standardise(design.values[:, 1:])
     n, k = inner.values.shape
-    basis = _inner_basis(inner)
-    response, fit, scale = _least_squares(design, inner)
+    mean, roots, log_weights = _weights(design)
+    basis = np.sqrt(mean) * _inner_basis(inner)
+    response, fit, scale = _least_squares(design, inner, roots)
     W = np.empty((n, k + 2), order="F")
-    W[:, 0], W[:, 1:-1], W[:, -1] = 1.0, inner.values, response
+    W[:, 0], W[:, 1:-1], W[:, -1] = roots, inner.values * roots[:, None], response
     if design.tree is None:
         leaf, sizes = np.zeros(n, np.int64), np.array([float(n)])
         parent = np.zeros(0, np.int64)
@@ -40,7 +41,17 @@ def cross_products(design: Design) -> CrossProducts:
     sums = grouped_sums(W, leaf, len(sizes))
     for array in (sums, sizes, parent):
         array.flags.writeable = False
-    return CrossProducts(n, sums, sizes, parent, tuple(levels), basis[:, design.fixed], fit, scale)
+    return CrossProducts(
+        n, sums, sizes, parent, tuple(levels), basis[:, design.fixed], fit, np.sqrt(mean) * scale, log_weights, mean
+    )  # fmt: skip
+
+
+def _weights(design: Design) -> tuple[float, Floats, float]:
+    """Mean of the weights, sqrt(w / mean) of every row, and the sum of their logarithms."""
+    if design.weights is None:
+        return 1.0, np.ones(design.n), 0.0
+    mean = float(design.weights.mean())
+    return mean, np.sqrt(design.weights / mean), float(np.log(design.weights).sum())
 
 
 def _inner_basis(inner: Standardised) -> Floats:
@@ -53,8 +64,8 @@ def _inner_basis(inner: Standardised) -> Floats:
     return basis
 
 
-def _least_squares(design: Design, inner: Standardised) -> tuple[Floats, Floats, float]:
-    """The response as scaled residual of least squares, the coefficients, and the scale."""
+def _least_squares(design: Design, inner: Standardised, roots: Floats) -> tuple[Floats, Floats, float]:
+    """The response as scaled residual of (weighted) least squares, the coefficients, and the scale."""
     y = design.response - design.offset
     unit = float(np.abs(y).max())  # so that squares neither overflow nor vanish, whatever the units
     y = y / unit
@@ -63,10 +74,11 @@ def _least_squares(design: Design, inner: Standardised) -> tuple[Floats, Floats,
     X = design.values[:, places]
     if centred:
         X = np.column_stack([np.ones(design.n), inner.values[:, places[1:] - 1]])
+    X = X * roots[:, None]
     size = np.sqrt(np.einsum("ij,ij->j", X, X))
     X = X / size
     fit = np.zeros(len(places))
-    rest = y - y.mean() if centred else y.copy()
+    rest = (y - y.mean() if centred else y) * roots
     if centred:
         fit[0] = y.mean() * size[0]
     for _ in range(2):  # the second pass removes what rounding left of the first
