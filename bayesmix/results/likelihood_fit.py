@@ -211,7 +211,7 @@ class LikelihoodFit:
         """Share of the variance that lies between the groups of each level.
 
         With varying slopes the variance of a level is its average over the rows, tr(Sigma Z'Z)/N; the frame says so in
-        ``attrs["note"]``.
+        ``attrs["note"]``. With weights the average is weighted, and the residual variance that of a row of weight 1.
 
         Returns
         -------

@@ -140,7 +140,7 @@ def _wrong_option(kind: Argument, argument: Expression, function: Token) -> Form
     if kind is Argument.CONTRAST and isinstance(argument, Name):
         offered = {name.lower(): name for name in CONTRASTS}
         near = difflib.get_close_matches(argument.column.lower().removeprefix("contr."), offered, n=1)
-        remedy = f"Did you mean '{offered[near[0]]}'?" if near else remedy
+        remedy = f"Write '{offered[near[0]]}' if that is meant." if near else remedy
     return FormulaError(f"The {found} of {locate(function)} is {given}.", f"Expected {kind.value}.", remedy)
 
 

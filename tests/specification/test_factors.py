@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesmix.errors import FormulaError
-from bayesmix.specification import Arithmetic, Call, Factor, Name, Number, columns_of
+from bayesmix.specification import Arithmetic, Call, Factor, Name, Number, Word, columns_of
 from bayesmix.specification.factors import TRANSFORMS, read_factor, read_offset, render
 from bayesmix.specification.scanner import scan
 
@@ -46,6 +46,21 @@ READ = [
     ("between( log(x) )", "between(log(x))", Call("between", (Call("log", (X,)),))),
     ("C(x)", "C(x)", Call("C", (X,))),
     ("C(`class`)", "C(class)", Call("C", (Name("class"),))),
+    ("poly(x,2)", "poly(x, 2)", Call("poly", (X, Number(2.0)))),
+    ("poly(x)", "poly(x, 1)", Call("poly", (X, Number(1.0)))),
+    ("poly(log(x), 3)", "poly(log(x), 3)", Call("poly", (Call("log", (X,)), Number(3.0)))),
+    ("poly(x, 2, raw)", "poly(x, 2, raw)", Call("poly", (X, Number(2.0), Word("raw")))),
+    ("poly(x, raw = TRUE, degree=2)", "poly(x, 2, raw)", Call("poly", (X, Number(2.0), Word("raw")))),
+    ("poly(x, 2, raw=F)", "poly(x, 2)", Call("poly", (X, Number(2.0)))),
+    ("poly(raw, 2, raw)", "poly(raw, 2, raw)", Call("poly", (Name("raw"), Number(2.0), Word("raw")))),
+    ("C(x, Sum)", "C(x, Sum)", Call("C", (X, Word("Sum")))),
+    ("C(x, contr.SUM)", "C(x, Sum)", Call("C", (X, Word("Sum")))),
+    ("C(x, contr=helmert)", "C(x, Helmert)", Call("C", (X, Word("Helmert")))),
+    ("C(Sum, contr.poly)", "C(Sum, Poly)", Call("C", (Name("Sum"), Word("Poly")))),
+    ("C(x, treatment)", "C(x, Treatment)", Call("C", (X, Word("Treatment")))),
+    ("C(x, Treatment, `my b`)", "C(x, Treatment, `my b`)", Call("C", (X, Word("Treatment"), Word("my b")))),
+    ("C(x, reference=b)", "C(x, Treatment, b)", Call("C", (X, Word("Treatment"), Word("b")))),
+    ("C(x, Treatment, -1.50)", "C(x, Treatment, -1.5)", Call("C", (X, Word("Treatment"), Number(-1.5)))),
     ("log(lambda)", "log(lambda)", Call("log", (Name("lambda"),))),
     ("log(log)", "log(log)", Call("log", (Name("log"),))),
     ("I(class + in + None)", "I(class+in+None)", None),
@@ -67,6 +82,11 @@ def test_python_keywords_are_columns() -> None:
         "None",
         "lambda",
     )
+
+
+@pytest.mark.parametrize("text", ["C(x, Treatment, b)", "C(x, Sum)", "poly(x, 2, raw)", "poly(x, degree=2, raw=TRUE)"])
+def test_words_are_no_columns(text: str) -> None:
+    assert columns_of(read_factor(scan(text)).expression) == ("x",)
 
 
 def test_names_are_not_normalised() -> None:
@@ -151,6 +171,31 @@ REFUSED = [
     ("C(2)", ("Argument 1 of 'C' at position 1 is '2'",)),
     ("log(C(x))", ("'C(x)' stands inside 'log(C(x))' at position 1", "does not give numbers")),
     ("I(C(x) + 1)", ("'C(x)' stands inside 'I(C(x) + 1)'",)),
+    ("poly(x, 0)", ("degree of 'poly' at position 1 is '0'", "whole number from 1 to 100", "'poly(x, 2)'")),
+    ("poly(x, -1)", ("degree of 'poly' at position 1 is an expression", "whole number")),
+    ("poly(x, 1.5)", ("degree of 'poly' at position 1 is '1.5'", "whole number")),
+    ("poly(x, 101)", ("degree of 'poly' at position 1 is '101'", "to 100")),
+    ("poly(x, k)", ("degree of 'poly' at position 1 is 'k'", "whole number")),
+    ("poly(x, 2, rw)", ("option of 'poly' at position 1 is 'rw'", "the word raw", "'poly(x, 2, raw)'")),
+    ("poly(x, 2, raw, 3)", ("'poly' at position 1 has 4 arguments.", "takes 1 to 3 arguments")),
+    ("poly(degree=2)", ("'poly' at position 1 has 1 argument.", "takes 1 to 3 arguments")),
+    ("poly(x, 2, degree=3)", ("option 'degree' at position 12 is given a second time",)),
+    ("poly(x, 2, simple=TRUE)", ("keyword argument", "'=' at position 18")),
+    ("poly(2, 2)", ("'poly(2, 2)' at position 1 reads no column",)),
+    ("poly(C(x), 2)", ("'C(x)' stands inside 'poly(C(x), 2)'", "does not give numbers")),
+    ("I(poly(x, 2)^2)", ("'poly(x, 2)' stands inside 'I(poly(x, 2)^2)'", "does not give numbers")),
+    ("I(raw=x)", ("keyword argument", "'=' at position 6")),
+    ("log(poly=x)", ("keyword argument", "'=' at position 9")),
+    ("C(x, Summ)", ("contrast of 'C' at position 1 is 'Summ'", "Treatment, Sum, Helmert, Poly", "Write 'Sum'")),
+    ("C(x, contr.helmet)", ("contrast of 'C' at position 1 is 'contr.helmet'", "Write 'Helmert'")),
+    ("C(x, dummy)", ("contrast of 'C' at position 1 is 'dummy'", "Treatment, Sum, Helmert, Poly", "'C(x, Sum)'")),
+    ("C(x, 2)", ("contrast of 'C' at position 1 is '2'", "Treatment, Sum, Helmert, Poly")),
+    ("C(x, Sum, b)", ("contrast 'Sum' of 'C' at position 1 is given a reference", "Only Treatment")),
+    ("C(x, Treatment, a + b)", ("reference of 'C' at position 1 is an expression", "a label of the column")),
+    ("C(x, Treatment(b))", ("contrast 'Treatment' at position 6 is called", "one word", "'C(x, Treatment, b)'")),
+    ("C(x, contr.sum())", ("contrast 'contr.sum' at position 6 is called", "'C(x, Sum)'")),
+    ("C(x, 'Sum')", ("string ''Sum'' at position 6", "no strings")),
+    ("C(x, base=2)", ("keyword argument", "'=' at position 10")),
     ("scale(x, center=False)", ("keyword argument", "'=' at position 16", "by their place")),
     ("I(a > 1)", ("comparison '>' at position 5", "not arithmetic")),
     ("I(a <= 1)", ("comparison '<=' at position 5",)),
@@ -217,6 +262,7 @@ def test_factor_is_refused(text: str, words: tuple[str, ...]) -> None:
         ("offset(a, b)", "'offset(a, b)' at position 1 does not have one argument"),
         ("offset(a,)", "'offset(a,)' at position 1 does not have one argument"),
         ("offset(C(x))", "'C(x)' stands inside"),
+        ("offset(poly(x, 2))", "'poly(x, 2)' stands inside"),
         ("offset(offset(x))", "offset 'offset' at position 8"),
         ("offset(2)", "'2' at position 8 reads no column"),
     ],

@@ -72,6 +72,8 @@ FIXED = [
     ("y ~ center(x) + centre( x )", "1 + center(x)"),
     ("y ~ within(ses,school)*C(sector)", "1 + within(ses, school) + C(sector) + within(ses, school):C(sector)"),
     ("y ~ I(x)^2", "1 + I(x)"),
+    ("y ~ poly(x,2)*C(f,contr.sum)", "1 + poly(x, 2) + C(f, Sum) + poly(x, 2):C(f, Sum)"),
+    ("y ~ poly(x, 2) + poly( x, degree=2 )", "1 + poly(x, 2)"),
     ("y ~ log(y)", "1 + log(y)"),
     ("y ~ 0 + Intercept", "Intercept"),
 ]
@@ -251,6 +253,7 @@ REFUSED = [
     ("cbind(y, z) ~ x", ("call 'cbind' at position 1 is not a listed transform",)),
     ("y | z ~ x", ("bar '|' at position 3 stands in the response",)),
     ("y*z ~ x", ("response 'y*z' at position 1 is not a single column",)),
+    ("poly(y, 2) ~ x", ("response 'poly(y, 2)' at position 1 has several columns", "among the predictors")),
     ("1 ~ x", ("response '1' at position 1 is not a single column",)),
     (". ~ x", ("A dot alone, '.' at position 1",)),
     ("'y' ~ x", ("string ''y'' at position 1",)),
