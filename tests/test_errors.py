@@ -561,7 +561,7 @@ SAME = [
     {"infinite predictor", "infinite slope of a group", "infinite offset"},
     {"group effects without groups", "shares without groups"},
     {"one group", "one group after missing rows"},
-    {"arithmetic on a category", "transform of a category"},
+    {"arithmetic on a category", "transform of a category", "polynomials of a category"},
 ]
 
 

@@ -250,7 +250,7 @@ def _complete_rows(
     columns = read_columns(data, specification.columns)
     missing = {name: column.missing for name, column in columns.items()}
     if weights is not None:
-        missing[weights.name] = np.isnan(weights.values)
+        missing.setdefault(weights.name, np.isnan(weights.values))
     total = len(next(iter(missing.values())))
     rows = np.flatnonzero(~np.logical_or.reduce(list(missing.values())))
     n = len(rows)

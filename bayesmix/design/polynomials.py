@@ -75,7 +75,6 @@ def orthogonal_polynomials(x: Floats, degree: int) -> Polynomials:
     array([-0.5976143,  0.5455447])
     """
     centre = float(x.mean())
-    centre += float((x - centre).mean())  # what rounding of a large mean left over
     scale = float(np.abs(x - centre).max())
     t = (x - centre) / scale
     constant = 1 / np.sqrt(len(x))

@@ -74,6 +74,13 @@ def test_an_array_has_the_rows_of_the_data(frame: pd.DataFrame) -> None:
     assert_array_equal(bx.Model(FORMULA, holes, weights=weights).design.weights, np.delete(weights, 7))
 
 
+def test_a_column_may_be_named_given(frame: pd.DataFrame) -> None:
+    """As weights from an array are in messages: its missing values still count."""
+    holes = frame.rename(columns={"x": "given"})
+    holes.loc[7, "given"] = np.nan
+    assert bx.Model("y ~ given", holes, weights=frame["w"]).design.n_missing == 1
+
+
 def test_the_weights_may_be_a_predictor(frame: pd.DataFrame) -> None:
     assert bx.Model("y ~ x + w + (1 | g)", frame, weights="w").design.fixed_names == ("Intercept", "x", "w")
 

@@ -1,8 +1,8 @@
 """R's model.matrix for polynomials, contrasts and ordered factors, and lme4's fits with them and with weights.
 
 Tolerances: columns to 1e-12 of their size (R's own orthogonal polynomials of degree 9 to 1e-10, and to 1e-8 where they
-are extrapolated); of the fits the criterion to 1e-6 and estimates to 1e-5, for the reasons given in test_reference.py; lme4 stops a little short of the
-optimum, so that relative factors are compared to 1e-5 of the largest.
+are extrapolated); of the fits the criterion to 1e-6 and estimates to 1e-5, for the reasons given in test_reference.py;
+lme4 stops a little short of the optimum, so that relative factors are compared to 1e-5 of the largest.
 """
 
 import json
