@@ -39,8 +39,9 @@ class Model:
         pandas, Polars, PyArrow, or any eager frame narwhals knows. It is read once and not changed.
     family : {"gaussian"}
         Distribution of the response.
-    weights : None
-        Rows count equally.
+    weights : str or (rows,) array, optional
+        Precision weights, positive: the residual variance of row i is sigma^2 / w_i, as in lme4. The name of a column
+        (rows without a weight are left out), or one number for each row of the data.
     priors : {"default", "flat"}
         See :func:`bayesmix.inference.priors.choose_priors`. Priors scaled from the data become numbers here, once.
 
@@ -63,21 +64,17 @@ class Model:
         data: Any,
         *,
         family: str = "gaussian",
-        weights: None = None,
+        weights: Any = None,
         priors: str = "default",
         **unknown: Any,
     ) -> None:
         refuse_unknown("Model", unknown, ("family", "weights", "priors"))
-        if weights is not None:
-            raise ArgumentError(
-                "weights were given.", "Expected None: weighted fits are not offered.", "Leave weights out."
-            )
         if family != "gaussian":
             raise ArgumentError(
                 f"family={family!r} is not offered.", "Expected 'gaussian'.", "Leave it out, or use another program."
             )
         self._specification = formula if isinstance(formula, Specification) else parse_formula(formula)
-        self._design = build_design(self._specification, data)
+        self._design = build_design(self._specification, data, weights)
         self._products = cross_products(self._design)
         self._priors = choose_priors(priors, self._design)
 
@@ -226,5 +223,6 @@ class Model:
 
     def __repr__(self) -> str:
         groups = ", ".join(f"{count} groups of {name}" for name, count in self.groups.items())
-        lines = [f"Model: {self.formula}", f"  {self.n} rows{', ' if groups else ''}{groups}", "Priors"]
+        weights = f", weights: {self._design.weights_name}" if self._design.weights_name else ""
+        lines = [f"Model: {self.formula}", f"  {self.n} rows{', ' if groups else ''}{groups}{weights}", "Priors"]
         return "\n".join([*lines, describe_priors(self._design, self._priors)])

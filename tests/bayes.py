@@ -118,7 +118,7 @@ def dense_problem(model: bx.Model) -> dense.Dense:
     design = model.design
     columns = tuple(design.values[:, level.places] for level in design.levels)
     codes = tuple(level.grouping.codes for level in design.levels)
-    return dense.Dense(design.fixed_values, design.response - design.offset, columns, codes)
+    return dense.Dense(design.fixed_values, design.response - design.offset, columns, codes, design.weights)
 
 
 def log_prior(model: bx.Model, values: Values) -> float:

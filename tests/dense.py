@@ -16,12 +16,16 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Dense:
-    """y = X beta + sum over levels of Z u + e; a row of Z is zero but for the q columns of its group."""
+    """y = X beta + sum over levels of Z u + e; a row of Z is zero but for the q columns of its group.
+
+    With weights the variance of e is divided by them.
+    """
 
     X: Array
     y: Array
     columns: tuple[Array, ...]
     codes: tuple[NDArray[np.int64], ...]
+    weights: Array | None = None
 
     @property
     def n(self) -> int:
@@ -41,8 +45,8 @@ class Dense:
         return np.where(same, self.columns[level] @ matrix @ self.columns[level].T, 0.0)
 
     def variance(self, covariances: Sequence[Array], residual: Any = 1.0) -> Array:
-        """residual * I + sum of Z Sigma Z'."""
-        total = residual * np.eye(self.n)
+        """residual * diag(1/weights) + sum of Z Sigma Z'."""
+        total = residual * np.diag(np.ones(self.n) if self.weights is None else 1 / self.weights)
         for level, covariance in enumerate(covariances):
             total = total + self.spread(level, covariance)
         return total

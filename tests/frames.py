@@ -22,7 +22,7 @@ def dense_problem(fit: bx.LikelihoodFit) -> tuple[Dense, list[np.ndarray]]:
     design = fit.design
     columns = tuple(design.values[:, level.places] for level in design.levels)
     codes = tuple(level.grouping.codes for level in design.levels)
-    problem = Dense(design.fixed_values, design.response - design.offset, columns, codes)
+    problem = Dense(design.fixed_values, design.response - design.offset, columns, codes, design.weights)
     return problem, [sigma.to_numpy() for sigma in fit.covariances().values()]
 
 

@@ -10,14 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesmix.design.coding import CONSTANT, ModelColumn, categorical_column, code_terms, column_values
+from bayesmix.design.coding import (
+    CONSTANT,
+    Contrast,
+    ModelColumn,
+    asked_contrast,
+    categorical_column,
+    code_terms,
+    column_values,
+)
 from bayesmix.design.frame import Categories, Column, Numbers, as_categories, frame_length, read_columns
 from bayesmix.design.groups import Grouping, Tree, build_tree
 from bayesmix.design.levels import Level, make_level, read_levels
 from bayesmix.design.rank import aliased_columns
 from bayesmix.design.transforms import Memory, calls_of, evaluate, learn
+from bayesmix.design.weights import Weights, positive_weights, read_weights
 from bayesmix.errors import BayesmixWarning, DataError, DesignError
-from bayesmix.specification import INTERCEPT, Factor, Specification, columns_of
+from bayesmix.specification import INTERCEPT, Call, Factor, Name, Specification, Word, columns_of
+from bayesmix.specification.factors import render
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -71,6 +81,10 @@ class Design:
         Rows left out because a value is missing.
     notes : tuple of str
         Readings of the formula that a user may not expect.
+    weights : (n,) array or None
+        Precision weights: the residual variance of a row is sigma^2 over its weight. None where all are 1.
+    weights_name : str or None
+        The column they are from, ``"given"`` for an array.
     """
 
     specification: Specification
@@ -86,6 +100,8 @@ class Design:
     notes: tuple[str, ...]
     memory: Memory
     known_labels: Mapping[str, tuple[Any, ...]]
+    weights: Floats | None = None
+    weights_name: str | None = None
 
     @property
     def n(self) -> int:
@@ -167,7 +183,7 @@ class Design:
             )
 
 
-def build_design(specification: Specification, data: Any) -> Design:
+def build_design(specification: Specification, data: Any, weights: Any = None) -> Design:
     """Meet a specification with its data.
 
     Parameters
@@ -176,6 +192,8 @@ def build_design(specification: Specification, data: Any) -> Design:
         What to fit.
     data : data frame
         Any eager frame narwhals knows.
+    weights : str or (rows,) array, optional
+        Precision weights, by the name of their column or as an array.
 
     Returns
     -------
@@ -186,7 +204,9 @@ def build_design(specification: Specification, data: Any) -> Design:
     DataError, DesignError
         See the messages; each says what to do.
     """
-    columns, n, n_missing = _complete_rows(specification, data)
+    given = None if weights is None else read_weights(weights, data)
+    columns, rows, n_missing = _complete_rows(specification, data, given)
+    n, counted = len(rows), None if given is None else positive_weights(given, rows)
     group = _only_group(specification)
     fixed_factors = [factor for term in specification.fixed for factor in term.factors]
     effect_factors = [f for bar in specification.groups for term in bar.effects for f in term.factors]
@@ -200,6 +220,7 @@ def build_design(specification: Specification, data: Any) -> Design:
     wanted: dict[Any, ModelColumn] = {CONSTANT.key: CONSTANT}
     for column in [*fixed, *(effect for coded in bars for effect, _ in coded)]:
         wanted.setdefault(column.key, column)
+    notes += _ordered_notes(tuple(wanted.values()), columns)
     place = {key: i for i, key in enumerate(wanted)}
     values = column_values(list(wanted.values()), columns, memory, group, n)
     levels = tuple(make_level(grouping, coded, place, n) for grouping, coded in zip(groupings, bars, strict=True))
@@ -218,21 +239,26 @@ def build_design(specification: Specification, data: Any) -> Design:
     labels = {f.text: as_categories(columns[c]).labels for f in factors if (c := categorical_column(f, columns))}
     tree = build_tree(groupings[:depth], groupings[depth:]) if groupings else None
     arrays = [values, response, offset, places, *(level.places for level in levels)]
+    arrays += [] if counted is None else [counted]
     for array in (*arrays, *(grouping.codes for grouping in groupings)):
         array.flags.writeable = False
     return Design(
         specification, tuple(wanted.values()), values, response, offset, places, tuple(names), levels, tree, n_missing,
-        notes, memory, labels,
+        notes, memory, labels, counted, None if given is None else given.name,
     )  # fmt: skip
 
 
-def _complete_rows(specification: Specification, data: Any) -> tuple[dict[str, Column], int, int]:
-    """The columns of the model at the rows where none is missing."""
+def _complete_rows(
+    specification: Specification, data: Any, weights: Weights | None
+) -> tuple[dict[str, Column], Integers, int]:
+    """The columns of the model at the rows where nothing is missing, these rows, and how many others there are."""
     columns = read_columns(data, specification.columns)
     missing = {name: column.missing for name, column in columns.items()}
+    if weights is not None:
+        missing.setdefault(weights.name, np.isnan(weights.values))
     total = len(next(iter(missing.values())))
-    gone = np.logical_or.reduce(list(missing.values()))
-    n = int(total - gone.sum())
+    rows = np.flatnonzero(~np.logical_or.reduce(list(missing.values())))
+    n = len(rows)
     if n == 0:
         worst = max(missing, key=lambda name: int(missing[name].sum()))
         raise DataError(
@@ -240,13 +266,12 @@ def _complete_rows(specification: Specification, data: Any) -> tuple[dict[str, C
             "Expected rows in which every column of the formula has a value.",
             f"Check how '{worst}' was read, or leave it out of the formula.",
         )
-    rows = np.flatnonzero(~gone)
     if n < total or any(isinstance(column, Categories) for column in columns.values()):
         columns = {
             name: column if n == total and isinstance(column, Numbers) else column.take(rows)
             for name, column in columns.items()
         }
-    return columns, n, total - n
+    return columns, rows, total - n
 
 
 def _only_group(specification: Specification) -> str | None:
@@ -298,6 +323,24 @@ def _warn_aliased(names: list[str]) -> None:
         BayesmixWarning,
         stacklevel=4,
     )
+
+
+def _ordered_notes(coded: tuple[ModelColumn, ...], columns: Mapping[str, Column]) -> tuple[str, ...]:
+    """Say which factors were coded by trends because their labels are ordered."""
+    trends: dict[str, list[str]] = {}
+    for atom in dict.fromkeys(atom for column in coded for atom in column.atoms):
+        source = categorical_column(atom.factor, columns)
+        if isinstance(atom, Contrast) and asked_contrast(atom.factor) is None and source is not None:
+            trends.setdefault(source, []).append(atom.name)
+    notes = []
+    for source, names in trends.items():
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        notes.append(
+            f"'{source}' is ordered, so it is coded by orthogonal polynomial contrasts ({shown}), as in R. "
+            f"Write {render(Call('C', (Name(source), Word('Treatment'))))} for differences from "
+            f"{as_categories(columns[source]).labels[0]!r}."
+        )
+    return tuple(notes)
 
 
 def _needs_group(factor: Factor) -> bool:

@@ -37,11 +37,15 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Categories:
-    """A categorical column: (n,) codes into labels, -1 where missing; labels in the order that coding follows."""
+    """A categorical column: (n,) codes into labels, -1 where missing; labels in the order that coding follows.
+
+    ``ordered`` says that their order means more than which comes first, as in an ordered categorical of pandas.
+    """
 
     name: str
     codes: Integers
     labels: tuple[Any, ...]
+    ordered: bool = False
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -53,10 +57,10 @@ class Categories:
         codes = self.codes[rows]
         used = np.bincount(codes, minlength=len(self.labels)) > 0
         if used.all():
-            return Categories(self.name, codes, self.labels)
+            return Categories(self.name, codes, self.labels, self.ordered)
         renumber = np.cumsum(used) - 1
         labels = tuple(label for label, keep in zip(self.labels, used, strict=True) if keep)
-        return Categories(self.name, renumber[codes], labels)
+        return Categories(self.name, renumber[codes], labels, self.ordered)
 
 
 Column = Numbers | Categories
@@ -163,10 +167,11 @@ def _read_column(name: str, series: nw.Series[Any]) -> Column:
 
 
 def _read_categorical(name: str, series: nw.Series[Any]) -> Categories:
-    """A categorical column with its own order of categories."""
+    """A categorical column with its own order of categories; only pandas tells whether that order has a meaning."""
     native = series.to_native()
     if isinstance(native, pd.Series):
-        return Categories(name, native.cat.codes.to_numpy().astype(np.int64), tuple(native.cat.categories))
+        codes = native.cat.codes.to_numpy().astype(np.int64)
+        return Categories(name, codes, tuple(native.cat.categories), bool(native.cat.ordered))
     labels = tuple(series.cat.get_categories().to_list())
     code = {label: i for i, label in enumerate(labels)}
     codes = np.array([-1 if item is None else code[item] for item in series.to_list()], np.int64)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesmix.design.coding import ModelColumn, code_terms
+from bayesmix.design.coding import ModelColumn, Power, code_terms
 from bayesmix.design.frame import Column
 from bayesmix.design.groups import Grouping, choose_chain, read_grouping, warn_repeated
 from bayesmix.errors import DesignError
@@ -99,9 +99,11 @@ def _blocks_of(bar: GroupTerm, columns: Mapping[str, Column], notes: list[str]) 
     blocks = [code_terms((term,), columns) for term in bar.effects]
     for term, block in zip(bar.effects, blocks, strict=True):
         if len(block) > 1:
+            powers = any(isinstance(atom, Power) for atom in block[0].atoms)
             notes.append(
-                f"({term.label} || {bar.level}): '{term.label}' is categorical; its {len(block)} effects are "
-                f"correlated with each other and independent of the rest, (0 + {term.label} | {bar.level}), as in lme4."
+                f"({term.label} || {bar.level}): '{term.label}' {'has several columns' if powers else 'is categorical'}"
+                f"; its {len(block)} effects are correlated with each other and independent of the rest, "
+                f"(0 + {term.label} | {bar.level}), as in lme4."
             )
     return blocks
 

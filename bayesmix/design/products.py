@@ -75,6 +75,8 @@ class Crossing:
 class CrossProducts:
     """Sums of products of the inner columns W = [1 | centred, scaled columns | response residual].
 
+    With weights every row of W is multiplied by sqrt(w / mean w): rows of variance sigma^2 / w have one variance then.
+
     Parameters
     ----------
     n : int
@@ -92,11 +94,15 @@ class CrossProducts:
     response_fit : (p,) array
         Least-squares coefficients b; the response is X b + response_scale * (last column of W).
     response_scale : float
-        Units of the response per unit of the last column of W.
+        Units of the response per unit of the last column of W; with weights, of sqrt(w) times the response.
     crossing : Crossing or None
         Products with the columns of crossed levels.
     depth : int or None
         Number of nested levels; None where all are.
+    log_weights : float
+        Sum of the logarithms of the weights: log |d(sqrt(w) y)/dy| is half of it.
+    mean_weight : float
+        Mean of the weights, whose root is in every basis here.
     """
 
     n: int
@@ -109,6 +115,8 @@ class CrossProducts:
     response_scale: float
     crossing: Crossing | None = None
     depth: int | None = None
+    log_weights: float = 0.0
+    mean_weight: float = 1.0
 
     @property
     def n_nested(self) -> int:

@@ -23,10 +23,11 @@ def cross_products(design: Design) -> CrossProducts:
     """
     inner = standardise(design.values[:, 1:])
     n, k = inner.values.shape
-    basis = _inner_basis(inner)
-    response, fit, scale = _least_squares(design, inner)
+    mean, roots, log_weights = _weights(design)
+    basis = np.sqrt(mean) * _inner_basis(inner)
+    response, fit, scale = _least_squares(design, inner, roots)
     W = np.empty((n, k + 2), order="F")
-    W[:, 0], W[:, 1:-1], W[:, -1] = 1.0, inner.values, response
+    W[:, 0], W[:, 1:-1], W[:, -1] = roots, inner.values * roots[:, None], response
     if design.tree is None:
         leaf, sizes = np.zeros(n, np.int64), np.array([float(n)])
         parent = np.zeros(0, np.int64)
@@ -44,10 +45,28 @@ def cross_products(design: Design) -> CrossProducts:
     depth = len(levels) - len(design.crossed)
     codes = [level.grouping.codes for level in design.crossed]
     counts = [level.n_groups for level in levels[:depth]]
-    crossing = crossed_products(W, leaf, parent, counts, levels[depth:], codes) if codes else None
     return CrossProducts(
-        n, sums, sizes, parent, tuple(levels), basis[:, design.fixed], fit, scale, crossing, depth
-    )  # fmt: skip
+        n=n,
+        sums=sums,
+        sizes=sizes,
+        parent=parent,
+        levels=tuple(levels),
+        fixed_basis=basis[:, design.fixed],
+        response_fit=fit,
+        response_scale=float(np.sqrt(mean) * scale),
+        crossing=crossed_products(W, leaf, parent, counts, levels[depth:], codes) if codes else None,
+        depth=depth,
+        log_weights=log_weights,
+        mean_weight=mean,
+    )
+
+
+def _weights(design: Design) -> tuple[float, Floats, float]:
+    """Mean of the weights, sqrt(w / mean) of every row, and the sum of their logarithms."""
+    if design.weights is None:
+        return 1.0, np.ones(design.n), 0.0
+    mean = float(design.weights.mean())
+    return mean, np.sqrt(design.weights / mean), float(np.log(design.weights).sum())
 
 
 def _inner_basis(inner: Standardised) -> Floats:
@@ -60,8 +79,8 @@ def _inner_basis(inner: Standardised) -> Floats:
     return basis
 
 
-def _least_squares(design: Design, inner: Standardised) -> tuple[Floats, Floats, float]:
-    """The response as scaled residual of least squares, the coefficients, and the scale."""
+def _least_squares(design: Design, inner: Standardised, roots: Floats) -> tuple[Floats, Floats, float]:
+    """The response as scaled residual of (weighted) least squares, the coefficients, and the scale."""
     y = design.response - design.offset
     unit = float(np.abs(y).max())  # so that squares neither overflow nor vanish, whatever the units
     y = y / unit
@@ -70,10 +89,11 @@ def _least_squares(design: Design, inner: Standardised) -> tuple[Floats, Floats,
     X = design.values[:, places]
     if centred:
         X = np.column_stack([np.ones(design.n), inner.values[:, places[1:] - 1]])
+    X = X * roots[:, None]
     size = np.sqrt(np.einsum("ij,ij->j", X, X))
     X = X / size
     fit = np.zeros(len(places))
-    rest = y - y.mean() if centred else y.copy()
+    rest = (y - y.mean() if centred else y) * roots
     if centred:
         fit[0] = y.mean() * size[0]
     for _ in range(2):  # the second pass removes what rounding left of the first

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design.frame import Categories, Column, Numbers, as_categories
+from bayesmix.design.polynomials import Polynomials, orthogonal_polynomials
 from bayesmix.errors import DataError
-from bayesmix.specification.terms import Arithmetic, Call, Expression, Factor, Name, Number, columns_of
+from bayesmix.specification.terms import Arithmetic, Call, Expression, Factor, Name, Number, Word, columns_of
 
 Floats = NDArray[np.float64]
 
@@ -39,22 +40,28 @@ class Memory:
         For ``centre`` and ``scale``.
     group_means : mapping of Call to {label: mean}
         For ``within`` and ``between``.
+    polynomials : mapping of Call to Polynomials
+        For ``poly``.
     """
 
     constants: Mapping[Call, tuple[float, float]] = field(default_factory=dict)
     group_means: Mapping[Call, Mapping[Any, float]] = field(default_factory=dict)
+    polynomials: Mapping[Call, Polynomials] = field(default_factory=dict)
 
 
 def learn(factors: list[Factor], columns: Mapping[str, Column], default_group: str | None) -> Memory:
     """Remember what the transforms of these factors need to be applied to other data."""
     constants: dict[Call, tuple[float, float]] = {}
     group_means: dict[Call, Mapping[Any, float]] = {}
-    memory = Memory(constants, group_means)
+    polynomials: dict[Call, Polynomials] = {}
+    memory = Memory(constants, group_means, polynomials)
     for factor in factors:
         for call in calls_of(factor.expression):
-            if call in constants or call in group_means:
+            if call in constants or call in group_means or call in polynomials:
                 continue
-            if call.function in ("centre", "scale"):
+            if call.function == "poly" and not _is_raw(call):
+                polynomials[call] = _learn_polynomials(factor, call, columns, memory, default_group)
+            elif call.function in ("centre", "scale"):
                 values = _evaluate(call.arguments[0], columns, memory, default_group)
                 sd = float(np.std(values, ddof=1)) if call.function == "scale" else 1.0
                 if not sd > 0:
@@ -71,7 +78,31 @@ def learn(factors: list[Factor], columns: Mapping[str, Column], default_group: s
                 counts = np.bincount(group.codes, minlength=len(group.labels))
                 means = sums / np.maximum(counts, 1)
                 group_means[call] = dict(zip(group.labels, means.tolist(), strict=True))
-    return Memory(MappingProxyType(constants), MappingProxyType(group_means))
+    return Memory(MappingProxyType(constants), MappingProxyType(group_means), MappingProxyType(polynomials))
+
+
+def _is_raw(call: Call) -> bool:
+    """Whether ``poly()`` means plain powers."""
+    return len(call.arguments) > 2
+
+
+def _learn_polynomials(
+    factor: Factor, call: Call, columns: Mapping[str, Column], memory: Memory, default_group: str | None
+) -> Polynomials:
+    """The polynomials that are orthogonal on the data of the fit."""
+    inside, degree = call.arguments[:2]
+    assert isinstance(degree, Number)
+    with np.errstate(all="ignore"):
+        values = np.asarray(_evaluate(inside, columns, memory, default_group), dtype=float)
+    _check_finite(factor, values)
+    different = len(np.unique(values))
+    if different <= degree.value:
+        raise DataError(
+            f"{factor.text}: the degree is {degree.value:g}, and there are {different} different values.",
+            "Expected a degree below their number.",
+            f"Write {different - 1} or less." if different > 1 else "Drop the term.",
+        )
+    return orthogonal_polynomials(values, int(degree.value))
 
 
 def evaluate(factor: Factor, columns: Mapping[str, Column], memory: Memory, default_group: str | None) -> Floats:
@@ -87,6 +118,19 @@ def evaluate(factor: Factor, columns: Mapping[str, Column], memory: Memory, defa
     if not np.isfinite(values.sum()):
         _check_finite(factor, values)
     return values
+
+
+def evaluate_power(
+    factor: Factor, degree: int, columns: Mapping[str, Column], memory: Memory, default_group: str | None
+) -> Floats:
+    """One column of ``poly()``, (n,); errors as :func:`evaluate`."""
+    call = factor.expression
+    assert isinstance(call, Call)
+    with np.errstate(all="ignore"):
+        inside = np.asarray(_evaluate(call.arguments[0], columns, memory, default_group), dtype=float)
+        values = inside**degree if _is_raw(call) else memory.polynomials[call].at(inside, degree)[:, -1]
+    _check_finite(factor, values)
+    return np.asarray(values)
 
 
 def _check_finite(factor: Factor, values: Floats) -> None:
@@ -155,6 +199,8 @@ def _evaluate(expression: Expression, columns: Mapping[str, Column], memory: Mem
             return _arithmetic(operator, parts)
         case Call(function, arguments):
             return _call(expression, function, arguments, columns, memory, group)
+        case Word():
+            raise TypeError(expression)
 
 
 def _arithmetic(operator: str, parts: list[Floats]) -> Floats:

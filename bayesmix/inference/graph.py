@@ -46,14 +46,15 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
     Returns
     -------
     pymc.Model
-        Its data are ``cross_products``, ``beta_prior`` and ``prior_scales``; with these exchanged, a compiled graph
-        serves every model of the same shape.
+        Its data are ``cross_products``, ``log_weights``, ``beta_prior`` and ``prior_scales``; with these exchanged, a
+        compiled graph serves every model of the same shape.
     """
     coordinates = user_coordinates(products)
     vector = np.concatenate([coordinates.packed, coordinates.body])
     # The scales are positive by construction; checking them at every step costs graph and compile time.
     with pm.Model(coords=_coords(design), check_bounds=False) as model:
         cross_products = pm.Data("cross_products", vector)
+        log_weights = pm.Data("log_weights", products.log_weights)
         beta_prior = pm.Data("beta_prior", beta_prior_vector(priors, coordinates, products))
         scales = pm.Data("prior_scales", prior_scales(priors))
         sigma = _positive("sigma", priors.sigma, scales[0])
@@ -71,19 +72,28 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
             beta_prior,
             theta,
             sigma,
+            log_weights,
             logp=partial(_log_density, likelihood=MarginalLikelihood(coordinates.crossed)),
             random=partial(_simulate, design=design, priors=priors, means=_means(products)),
-            signature="(n),(v),(b),(k),()->(n)",
+            signature="(n),(v),(b),(k),(),()->(n)",
             observed=design.response,
         )
     return model
 
 
 def _log_density(
-    value: Any, offset: Any, vector: Any, beta_prior: Any, theta: Any, sigma: Any, *, likelihood: MarginalLikelihood
+    value: Any,
+    offset: Any,
+    vector: Any,
+    beta_prior: Any,
+    theta: Any,
+    sigma: Any,
+    log_weights: Any,
+    *,
+    likelihood: MarginalLikelihood,
 ) -> Any:
     """Log density of all rows; the rows themselves are inside the cross-products."""
-    return likelihood(vector, beta_prior, theta, sigma, np.zeros(0))[0]
+    return likelihood(vector, beta_prior, theta, sigma, np.zeros(0))[0] + log_weights / 2
 
 
 def explicit_graph(design: Design, products: CrossProducts, priors: Priors) -> pm.Model:
@@ -100,7 +110,8 @@ def explicit_graph(design: Design, products: CrossProducts, priors: Priors) -> p
             for a, name in enumerate(level.effect_names):
                 effect = pm.Deterministic(effect_name(name, level.name), u[:, a], dims=groups_dim(level.name))
                 mean = mean + effect[level.grouping.codes] * design.values[:, level.places[a]]
-        pm.Normal("y", mean, sigma, observed=design.response)
+        spread = sigma if design.weights is None else sigma / np.sqrt(design.weights)
+        pm.Normal("y", mean, spread, observed=design.response)
     return model
 
 
@@ -124,8 +135,8 @@ def _fixed_part(design: Design, products: CrossProducts, priors: Priors) -> Any:
 
 
 def _means(products: CrossProducts) -> Floats:
-    """Means of the columns of X: their coordinate on the constant."""
-    return np.asarray(products.fixed_basis[0])
+    """Means of the columns of X: their coordinate on the constant, in which the weights are left out."""
+    return np.asarray(products.fixed_basis[0] / np.sqrt(products.mean_weight))
 
 
 def _coords(design: Design) -> dict[str, Any]:
@@ -228,6 +239,7 @@ def _simulate(
     beta_prior: Floats,
     theta: Floats,
     sigma: Floats,
+    log_weights: Floats,
     *,
     design: Design,
     priors: Priors,
@@ -255,4 +267,5 @@ def _simulate(
         used += len(places)
         u = rng.standard_normal((len(level.grouping.labels), q)) @ factor.T
         y = y + np.einsum("nq,nq->n", design.values[:, level.places], u[level.grouping.codes])
-    return np.asarray(y + sigma * rng.standard_normal(design.n))
+    noise = sigma * rng.standard_normal(design.n)
+    return np.asarray(y + (noise if design.weights is None else noise / np.sqrt(design.weights)))

@@ -238,7 +238,7 @@ def _in_units(criterion: _Criterion, value: float) -> float:
     products = criterion.products
     nu = products.n - products.n_fixed if criterion.reml else products.n
     shift = 2 * criterion.coordinates.layout.log_jacobian if criterion.reml else 0.0
-    return float(value + 2 * nu * np.log(products.response_scale) + shift)
+    return float(value + 2 * nu * np.log(products.response_scale) + shift - products.log_weights)
 
 
 def _start(coordinates: Coordinates, scale: float) -> Floats:

@@ -110,7 +110,9 @@ def choose_priors(preset: str, design: Design) -> Priors:
         ``"default"``: intercept at the predictors' means Normal(mean y, 2.5 sd y), slopes Normal(0, 2.5 sd y/sd x), sd
         of varying intercepts HalfStudentT(4, sd y), of varying slopes HalfStudentT(4, sd y/sd x), correlations LKJ(2),
         sigma HalfStudentT(4, sd y). Without an intercept, root mean squares take the place of sds of y and x for the
-        fixed effects. ``"flat"``: constant everywhere, uniform partial correlations; its mode is the REML estimate.
+        fixed effects. With weights, the scale of sigma (the residual sd of a row of weight 1) is the one at which the
+        residual variance, averaged over the rows, is that of y. ``"flat"``: constant everywhere, uniform partial
+        correlations; its mode is the REML estimate.
     design : Design
         Data that give the scales.
 
@@ -150,7 +152,8 @@ def _default_priors(design: Design) -> Priors:
             spread = float(sd_x[place]) if place != 0 else 1.0
             sds.append(HalfStudentT(4.0, sd_y / (spread if spread > 0 else float(mean_square[place]))))
         levels.append(LevelPriors(tuple(sds), LKJ(2.0)))
-    return Priors("default", tuple(beta), tuple(levels), HalfStudentT(4.0, sd_y), _intercept(design))
+    unit = 1.0 if design.weights is None else float(np.sqrt(1 / np.mean(1 / design.weights)))
+    return Priors("default", tuple(beta), tuple(levels), HalfStudentT(4.0, unit * sd_y), _intercept(design))
 
 
 def _flat_priors(design: Design) -> Priors:
@@ -201,7 +204,7 @@ def beta_prior_vector(priors: Priors, coordinates: Coordinates, products: CrossP
         return np.concatenate([[FLAT], np.zeros(p + p * p)])
     means = np.eye(p)  # from the user's coefficients to those the priors are on
     if priors.intercept is not None:
-        means[priors.intercept] = products.fixed_basis[0]
+        means[priors.intercept] = products.fixed_basis[0] / np.sqrt(products.mean_weight)
     scaled = products.response_scale * np.linalg.solve(coordinates.fixed.T, means.T).T
     mean = np.array([prior.mean for prior in priors.beta if isinstance(prior, Normal)])
     sd = np.array([prior.sd for prior in priors.beta if isinstance(prior, Normal)])

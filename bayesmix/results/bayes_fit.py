@@ -18,7 +18,7 @@ from bayesmix.inference.draws import EffectDraws
 from bayesmix.inference.naming import effect_name, variable_name
 from bayesmix.inference.priors import Priors
 from bayesmix.results.components import ICC_NOTE, component_index, component_values, has_slopes, level_variances
-from bayesmix.results.naming import group_frame, group_order, pick_level
+from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
 from bayesmix.results.posterior import covariance_draws, draws_of
 from bayesmix.results.prior_words import describe_priors
 from bayesmix.tables import Header, format_summary, format_table
@@ -211,6 +211,7 @@ class BayesFit:
             ("Formula", design.specification.formula),
             ("Rows", f"{design.n}{missing}"),
             *([("Groups", sizes)] if sizes else []),
+            *weights_fact(design),
             (
                 "Draws",
                 f"{chains['chain']} chains of {chains['draw']}; {self.divergences} divergences; {r_hat}, "

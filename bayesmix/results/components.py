@@ -55,12 +55,13 @@ def correlation(sigma: Floats, i: int, j: int) -> Floats:
 def level_variances(products: CrossProducts, covariances: Sequence[Floats]) -> Floats:
     """Variance each level adds to an observation, averaged over the rows, (..., levels).
 
-    tr(Sigma Z'Z)/N; with intercepts only this is the variance itself. Johnson (2014), Methods Ecol. Evol. 5:944-946.
+    tr(Sigma Z'Z)/N; with intercepts only this is the variance itself. With weights the average is weighted. Johnson
+    (2014), Methods Ecol. Evol. 5:944-946.
     """
     values = []
     for level, sigma in zip(products.levels, covariances, strict=True):
         inner = products.total[np.ix_(level.columns, level.columns)]
-        mean_square = level.basis.T @ inner @ level.basis / products.n
+        mean_square = level.basis.T @ inner @ level.basis / (products.n * products.mean_weight)
         values.append(np.einsum("...ij,ij->...", sigma, mean_square))
     return np.stack(values, axis=-1)
 

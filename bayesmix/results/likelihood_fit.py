@@ -23,7 +23,7 @@ from bayesmix.results.components import (
     has_slopes,
     level_variances,
 )
-from bayesmix.results.naming import group_frame, group_order, pick_level
+from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
 from bayesmix.tables import Header, format_summary, format_table
 
 Floats = NDArray[np.float64]
@@ -211,7 +211,7 @@ class LikelihoodFit:
         """Share of the variance that lies between the groups of each level.
 
         With varying slopes the variance of a level is its average over the rows, tr(Sigma Z'Z)/N; the frame says so in
-        ``attrs["note"]``.
+        ``attrs["note"]``. With weights the average is weighted, and the residual variance that of a row of weight 1.
 
         Returns
         -------
@@ -303,9 +303,27 @@ class LikelihoodFit:
             values = values + np.einsum("nq,nq->n", design.values[:, level.places], mean[level.grouping.codes])
         return np.asarray(values)
 
-    def residuals(self) -> Floats:
-        """Response minus fitted values, (n,)."""
-        return np.asarray(self.design.response - self.fitted())
+    def residuals(self, *, kind: str = "response") -> Floats:
+        """Residuals of the rows used, (n,).
+
+        Parameters
+        ----------
+        kind : {"response", "pearson"}
+            Response minus fitted value, or that times the root of the row's weight, which has one variance for all
+            rows, sigma^2. Without weights they are the same.
+
+        Raises
+        ------
+        ArgumentError
+            Another kind.
+        """
+        if kind not in ("response", "pearson"):
+            raise ArgumentError(
+                f"kind={kind!r} is not offered.", "Expected 'response' or 'pearson'.", "Choose one of these."
+            )
+        rest = self.design.response - self.fitted()
+        weights = self.design.weights if kind == "pearson" else None
+        return np.asarray(rest if weights is None else np.sqrt(weights) * rest)
 
     def summary(self) -> str:
         """The fit as text."""
@@ -316,6 +334,7 @@ class LikelihoodFit:
             ("Formula", design.specification.formula),
             ("Rows", f"{design.n}{missing}"),
             *([("Groups", sizes)] if sizes else []),
+            *weights_fact(design),
             ("Criterion", f"{self.criterion:.4f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}"),
         ]
         name = "Multilevel model" if design.levels else "Linear model"

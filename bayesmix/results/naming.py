@@ -45,3 +45,10 @@ def group_frame(design: Design, number: int, effects: Sequence[str], columns: Ma
     labels = design.levels[number].grouping.labels
     index = pd.MultiIndex.from_product([labels, list(effects)], names=["group", "effect"])
     return pd.DataFrame({name: np.ravel(values) for name, values in columns.items()}, index=index)
+
+
+def weights_fact(design: Design) -> list[tuple[str, str]]:
+    """The line of a summary that says which weights were used; none without weights."""
+    if design.weights_name is None:
+        return []
+    return [("Weights", f"{design.weights_name} (residual variance sigma^2 / weight)")]

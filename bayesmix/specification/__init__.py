@@ -11,6 +11,7 @@ from bayesmix.specification.terms import (
     Number,
     Specification,
     Term,
+    Word,
     columns_of,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "Number",
     "Specification",
     "Term",
+    "Word",
     "columns_of",
     "parse_formula",
 ]

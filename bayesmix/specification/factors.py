@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ast
 import math
-from dataclasses import dataclass
-from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -24,7 +22,8 @@ from bayesmix.specification.refusals import (
     unlisted_call,
 )
 from bayesmix.specification.scanner import Kind, Token, is_plain, locate, quote
-from bayesmix.specification.terms import Arithmetic, Call, Factor, Name, Number, columns_of
+from bayesmix.specification.terms import Arithmetic, Call, Factor, Name, Number, Word, columns_of
+from bayesmix.specification.transforms import TRANSFORMS, Argument, contrast_word, make_call, read_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,57 +32,6 @@ if TYPE_CHECKING:
 
 MOST_OPERATORS = 200
 
-
-class Argument(Enum):
-    """What may stand as an argument of a transform."""
-
-    NUMERIC = "an expression of columns and numbers"
-    COLUMN = "the name of a column"
-
-
-@dataclass(frozen=True, slots=True)
-class Transform:
-    """One listed transform.
-
-    Parameters
-    ----------
-    name : str
-        Its name in a :class:`~bayesmix.specification.terms.Call`.
-    arguments : tuple of Argument
-        What each argument may be, in their order.
-    required : int
-        How many arguments must be given.
-    numeric : bool
-        Whether it may stand inside arithmetic and other transforms.
-    """
-
-    name: str
-    arguments: tuple[Argument, ...] = (Argument.NUMERIC,)
-    required: int = 1
-    numeric: bool = True
-
-
-_GROUPED = (Argument.NUMERIC, Argument.COLUMN)
-
-TRANSFORMS: Mapping[str, Transform] = MappingProxyType(
-    {
-        "C": Transform("C", (Argument.COLUMN,), numeric=False),
-        "I": Transform("I"),
-        "abs": Transform("abs"),
-        "between": Transform("between", _GROUPED),
-        "center": Transform("centre"),
-        "centre": Transform("centre"),
-        "exp": Transform("exp"),
-        "log": Transform("log"),
-        "log10": Transform("log10"),
-        "log1p": Transform("log1p"),
-        "log2": Transform("log2"),
-        "scale": Transform("scale"),
-        "sqrt": Transform("sqrt"),
-        "within": Transform("within", _GROUPED),
-    }
-)
-"""Every transform a formula may call, by the name it is called by."""
 
 OFFSET = "offset"
 
@@ -202,11 +150,10 @@ def _stand_ins(tokens: Sequence[Token]) -> str:
     words: list[str] = []
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else None
-        after = tokens[index + 1] if index + 1 < len(tokens) else None
         _check_neighbours(before, token)
         match token.kind:
             case Kind.NAME:
-                _check_name(token, after, tokens)
+                _check_name(tokens, index)
                 word = f"t{index}"
             case Kind.NUMBER:
                 _check_finite(token)
@@ -217,8 +164,8 @@ def _stand_ins(tokens: Sequence[Token]) -> str:
                 raise operator_inside(token)
             case Kind.OPEN | Kind.CLOSE if token.text in "()":
                 word = token.text
-            case Kind.OTHER if token.text == ",":
-                word = ","
+            case Kind.OTHER if token.text == "," or (token.text == "=" and _names_option(tokens, index)):
+                word = token.text
             case _:
                 raise unexpected(token)
         words.append(word)
@@ -232,6 +179,24 @@ def _stand_ins(tokens: Sequence[Token]) -> str:
     return " ".join(words)
 
 
+def _caller(tokens: Sequence[Token], index: int) -> str:
+    """The name before the innermost bracket that is open at a token, empty where there is none."""
+    depth = 0
+    for at in range(index - 1, 0, -1):
+        depth += (tokens[at].kind is Kind.CLOSE) - (tokens[at].kind is Kind.OPEN)
+        if depth < 0:
+            return tokens[at - 1].text if tokens[at - 1].kind is Kind.NAME else ""
+    return ""
+
+
+def _names_option(tokens: Sequence[Token], index: int) -> bool:
+    """Whether the ``=`` at an index follows the name of an option of the transform around it, as in ``raw=TRUE``."""
+    if tokens[index - 2].text not in ("(", ","):
+        return False
+    transform = TRANSFORMS.get(_caller(tokens, index))
+    return transform is not None and tokens[index - 1].text in transform.keywords
+
+
 def _check_neighbours(before: Token | None, token: Token) -> None:
     """Refuse two operands side by side."""
     if before is None or before.kind not in (Kind.NAME, Kind.NUMBER, Kind.CLOSE):
@@ -243,8 +208,9 @@ def _check_neighbours(before: Token | None, token: Token) -> None:
         raise side_by_side(before, token)
 
 
-def _check_name(token: Token, after: Token | None, tokens: Sequence[Token]) -> None:
+def _check_name(tokens: Sequence[Token], index: int) -> None:
     """Refuse a dot for all columns, and a call that is not listed."""
+    token, after = tokens[index], tokens[index + 1] if index + 1 < len(tokens) else None
     if token.text == token.value and not token.value.strip("."):
         raise all_columns(token)
     if token.text != token.value or after is None or after.text != "(" or token.value in TRANSFORMS:
@@ -258,6 +224,12 @@ def _check_name(token: Token, after: Token | None, tokens: Sequence[Token]) -> N
         )
     if name == OFFSET:
         raise misplaced_offset(token)
+    if (contrast := contrast_word(name)) and _caller(tokens, index) == "C":
+        raise FormulaError(
+            f"The contrast {locate(token)} is called like a transform.",
+            "A contrast is one word, with the label to compare with as third argument of C().",
+            f"Write it as in 'C(x, {contrast})'{" or 'C(x, Treatment, b)'" if contrast == 'Treatment' else ''}.",
+        )
     raise unlisted_call(token, TRANSFORMS)
 
 
@@ -293,8 +265,8 @@ def _read_node(node: ast.expr, tokens: Sequence[Token]) -> Expression:
             return Arithmetic("-", (_read_numeric(operand, tokens),))
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
             return _read_numeric(operand, tokens)
-        case ast.Call(func=ast.Name(id=word), args=nodes, keywords=[]):
-            return _read_call(tokens[int(word[1:])], nodes, tokens)
+        case ast.Call(func=ast.Name(id=word), args=nodes, keywords=named) if all(option.arg for option in named):
+            return _read_call(tokens[int(word[1:])], nodes, named, tokens)
     raise FormulaError(
         f"The piece {locate_all(tokens)} holds more than arithmetic.",
         "Transforms hold columns, numbers, + - * / ^ and listed transforms.",
@@ -308,32 +280,56 @@ def _read_numeric(node: ast.expr, tokens: Sequence[Token]) -> Expression:
     if isinstance(expression, Call) and not TRANSFORMS[expression.function].numeric:
         raise FormulaError(
             f"The transform {quote(render(expression))} stands inside {locate_all(tokens)}.",
-            f"{quote(expression.function)} does not give numbers, so it is a factor of its own.",
+            f"{quote(expression.function)} does not give numbers to compute with, so it is a factor of its own.",
             "Take it out of the arithmetic around it.",
         )
     return expression
 
 
-def _read_call(function: Token, nodes: Sequence[ast.expr], tokens: Sequence[Token]) -> Call:
+def _read_call(
+    function: Token, nodes: Sequence[ast.expr], named: Sequence[ast.keyword], tokens: Sequence[Token]
+) -> Call:
     """The call of a listed transform, its arguments checked."""
     transform = TRANSFORMS[function.value]
     least, most = transform.required, len(transform.arguments)
-    if not least <= len(nodes) <= most:
+    count = len(nodes) + len(named)
+    if not least <= count <= most or len(nodes) < least:
         raise FormulaError(
-            f"The transform {locate(function)} has {len(nodes)} argument{'s' * (len(nodes) != 1)}.",
+            f"The transform {locate(function)} has {count} argument{'s' * (count != 1)}.",
             f"{quote(function.value)} takes {least if least == most else f'{least} to {most}'} "
             f"argument{'s' * (most > 1)}: {', then '.join(argument.value for argument in transform.arguments)}.",
-            "Remove or add arguments; options of a transform are not read from a formula.",
+            "Remove or add arguments.",
         )
-    arguments = tuple(_read_numeric(node, tokens) for node in nodes)
-    for place, (argument, kind) in enumerate(zip(arguments, transform.arguments, strict=False), start=1):
-        if kind is Argument.COLUMN and not isinstance(argument, Name):
+    placed: dict[int, ast.expr] = dict(enumerate(nodes))
+    for option in named:
+        name = tokens[int(str(option.arg)[1:])]
+        place = transform.keywords.index(name.text)
+        if place in placed:
             raise FormulaError(
-                f"Argument {place} of {locate(function)} is {quote(render(argument))}, which is not a column.",
-                f"Argument {place} of {quote(function.value)} is {kind.value}.",
-                "Write the name of a column of the data in its place.",
+                f"The option {locate(name)} is given a second time.",
+                "Each argument of a transform is given once.",
+                "Remove one of the two.",
             )
-    return Call(transform.name, arguments)
+        placed[place] = option.value
+    read = {place: _read_argument(node, place, function, tokens) for place, node in placed.items()}
+    return make_call(transform, [read.get(place) for place in range(most)], function)
+
+
+def _read_argument(node: ast.expr, place: int, function: Token, tokens: Sequence[Token]) -> Expression | None:
+    """One argument of a listed transform, of the kind that its place asks for."""
+    kind = TRANSFORMS[function.value].arguments[place]
+    argument = _read_numeric(node, tokens)
+    if kind is Argument.NUMERIC:
+        return argument
+    if kind is not Argument.COLUMN:
+        return read_option(kind, argument, function)
+    if not isinstance(argument, Name):
+        raise FormulaError(
+            f"Argument {place + 1} of {locate(function)} is {quote(render(argument))}, which is not a column.",
+            f"Argument {place + 1} of {quote(function.value)} is {kind.value}.",
+            "Write the name of a column of the data in its place.",
+        )
+    return argument
 
 
 def _render(expression: Expression, spelling: Mapping[str, str]) -> tuple[str, int]:
@@ -341,6 +337,8 @@ def _render(expression: Expression, spelling: Mapping[str, str]) -> tuple[str, i
     match expression:
         case Name(column):
             return (column if is_plain(column) else f"`{column}`"), _ATOM_STRENGTH
+        case Word(text):
+            return (text if is_plain(text) else f"`{text}`"), _ATOM_STRENGTH
         case Number(value):
             return (str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)), _ATOM_STRENGTH
         case Call(function, arguments):

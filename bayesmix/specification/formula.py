@@ -9,7 +9,7 @@ from bayesmix.specification.bars import take_bars
 from bayesmix.specification.refusals import locate_all, unexpected
 from bayesmix.specification.scanner import Kind, Piece, locate, quote, split_sides
 from bayesmix.specification.sums import FactorTable, read_sum
-from bayesmix.specification.terms import GroupTerm, Specification
+from bayesmix.specification.terms import Call, GroupTerm, Specification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +91,12 @@ def _read_formula(text: str) -> Specification:
     left, right = split_sides(text)
     factors = FactorTable()
     response = factors.add(_check_response(left))
+    if isinstance(response.expression, Call) and response.expression.function == "poly":
+        raise FormulaError(
+            f"The response {locate_all([token for piece in left for token in piece.tokens])} has several columns.",
+            "The response is one column or one listed transform of columns, as in 'log(y)'.",
+            "Write the name of the column alone; polynomials belong among the predictors.",
+        )
     factors.response = response
     fixed_pieces, bars = take_bars(text, right)
     fixed, offsets = read_sum(fixed_pieces, factors)

@@ -20,6 +20,13 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word that is an option of a transform (``Sum``, ``raw``) or a label, and no column."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Arithmetic:
     """``+ - * / **`` on one (sign) or two operands, as inside ``I()``."""
 
@@ -35,7 +42,7 @@ class Call:
     arguments: tuple[Expression, ...]
 
 
-Expression = Name | Number | Arithmetic | Call
+Expression = Name | Number | Word | Arithmetic | Call
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ def columns_of(expression: Expression) -> tuple[str, ...]:
     match expression:
         case Name(column):
             return (column,)
-        case Number():
+        case Number() | Word():
             return ()
         case Arithmetic(operands=parts) | Call(arguments=parts):
             return tuple(dict.fromkeys(name for part in parts for name in columns_of(part)))

@@ -10,11 +10,12 @@ import formulae
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from bayesmix.design.coding import ModelColumn, code_terms, column_values
 from bayesmix.design.frame import read_columns
 from bayesmix.design.transforms import learn
+from bayesmix.errors import DesignError
 from bayesmix.specification import parse_formula
 
 
@@ -22,7 +23,7 @@ from bayesmix.specification import parse_formula
 def frame() -> pd.DataFrame:
     """Every cell of three factors occurs; the labels of b are in no alphabetical order.
 
-    The categoricals are ordered, because formulae sorts the labels of those that are not.
+    The categoricals are ordered, because formulae sorts the labels of those that are not; `code` takes the order away.
     """
     rng = np.random.default_rng(20)
     cells = pd.MultiIndex.from_product([["a1", "a2"], ["b3", "b1", "b2"], ["u", "v"]], names=["a", "b", "c"]).to_frame()
@@ -35,6 +36,8 @@ def frame() -> pd.DataFrame:
 
 
 def code(right: str, frame: pd.DataFrame) -> tuple[list[ModelColumn], np.ndarray]:
+    ordered = frame.select_dtypes("category").columns
+    frame = frame.assign(**{name: frame[name].cat.as_unordered() for name in ordered})
     specification = parse_formula(f"y ~ {right}")
     columns = read_columns(frame, specification.columns)
     factors = [factor for term in specification.fixed for factor in term.factors]
@@ -140,6 +143,62 @@ def test_booleans_are_categories(frame: pd.DataFrame) -> None:
     coded, values = code("high", told)
     assert [column.name for column in coded] == ["Intercept", "high[True]"]
     assert_array_equal(values[:, 1], told["high"])
+
+
+def kept_order(right: str, frame: pd.DataFrame) -> list[str]:
+    """Names as they are with the order of the categoricals left in place."""
+    specification = parse_formula(f"y ~ {right}")
+    return [column.name for column in code_terms(specification.fixed, read_columns(frame, specification.columns))]
+
+
+def test_ordered_labels_are_coded_by_trends(frame: pd.DataFrame) -> None:
+    """Where a factor is coded by contrasts; and never where C() says otherwise."""
+    assert kept_order("b", frame) == ["Intercept", "b[.L]", "b[.Q]"]
+    assert kept_order("0 + b", frame) == ["b[b3]", "b[b1]", "b[b2]"]
+    assert kept_order("C(b)", frame) == ["Intercept", "C(b)[.L]", "C(b)[.Q]"]
+    assert kept_order("C(b, Treatment)", frame) == ["Intercept", "C(b, Treatment)[b1]", "C(b, Treatment)[b2]"]
+    assert kept_order("C(b, Sum)", frame) == ["Intercept", "C(b, Sum)[S.b3]", "C(b, Sum)[S.b1]"]
+    assert kept_order("a:b", frame)[1:3] == ["a[a1]:b[b3]", "a[a2]:b[b3]"]
+    assert kept_order("c + c:b", frame)[2:] == ["c[u]:b[.L]", "c[v]:b[.L]", "c[u]:b[.Q]", "c[v]:b[.Q]"]
+
+
+def test_asked_contrasts_follow_the_rule_of_full_rank(frame: pd.DataFrame) -> None:
+    for right, names in {
+        "0 + C(b, Sum)": "C(b, Sum)[b3] C(b, Sum)[b1] C(b, Sum)[b2]",
+        "C(b, Sum):x": "Intercept C(b, Sum)[b3]:x C(b, Sum)[b1]:x C(b, Sum)[b2]:x",
+        "x + C(b, Sum):x": "Intercept x C(b, Sum)[S.b3]:x C(b, Sum)[S.b1]:x",
+        "C(b, Helmert)": "Intercept C(b, Helmert)[H.b1] C(b, Helmert)[H.b2]",
+        "C(b, Treatment, b1)": "Intercept C(b, Treatment, b1)[b3] C(b, Treatment, b1)[b2]",
+    }.items():
+        coded, values = code(right, frame)
+        assert " ".join(column.name for column in coded) == names
+        assert np.linalg.matrix_rank(values) == len(coded)
+
+
+@pytest.mark.parametrize(("reference", "names"), [("10", "2 3"), ("-1", ""), ("2", "3 10")])
+def test_reference_among_numbers(reference: str, names: str, frame: pd.DataFrame) -> None:
+    counted = frame.assign(k=np.tile([2, 10, 3, 10], 12))
+    if not names:
+        with pytest.raises(DesignError, match=r"'k' has no label '-1'. Expected one of 2, 3, 10\."):
+            code(f"C(k, Treatment, {reference})", counted)
+        return
+    coded, _ = code(f"C(k, Treatment, {reference})", counted)
+    assert [column.name for column in coded[1:]] == [f"C(k, Treatment, {reference})[{name}]" for name in names.split()]
+
+
+def test_reference_that_is_no_label(frame: pd.DataFrame) -> None:
+    with pytest.raises(DesignError, match=r"no label 'bb1'. Expected one of b3, b1, b2. Did you mean 'b1'"):
+        code("C(b, Treatment, bb1)", frame)
+
+
+def test_powers_of_poly_are_columns(frame: pd.DataFrame) -> None:
+    coded, values = code("a*poly(x, 2) + poly(x, 2):z", frame)
+    names = ["Intercept", "a[a2]", "poly(x, 2)[1]", "poly(x, 2)[2]"]
+    names += ["a[a2]:poly(x, 2)[1]", "a[a2]:poly(x, 2)[2]", "poly(x, 2)[1]:z", "poly(x, 2)[2]:z"]
+    assert [column.name for column in coded] == names
+    assert_allclose(values[:, 6], values[:, 2] * frame["z"], rtol=1e-14)
+    _, raw = code("poly(x, 3, raw)", frame)
+    assert_allclose(raw, np.vander(frame["x"], 4, increasing=True), rtol=1e-14)
 
 
 def test_numbers_as_categories(frame: pd.DataFrame) -> None:

@@ -154,6 +154,55 @@ def test_double_bar_over_a_factor(frame: pd.DataFrame) -> None:
     assert note in bx.Model("y ~ 1 + (x + sector || g)", frame).reml().summary()
 
 
+def test_double_bar_over_polynomials(frame: pd.DataFrame) -> None:
+    """As lme4: (1 | g) + (0 + poly(x, 2) | g), with a note; criterion of that formula."""
+    model = bx.Model("y ~ x + (poly(x, 2) || g)", frame)
+    level = model.design.levels[0]
+    assert level.effect_names == ("Intercept", "poly(x, 2)[1]", "poly(x, 2)[2]")
+    assert level.blocks == ((0, 1), (1, 3))
+    (note,) = model.design.notes
+    assert "'poly(x, 2)' has several columns" in note
+    apart = bx.Model("y ~ x + (1 | g) + (0 + poly(x, 2) | g)", frame)
+    assert_allclose(model.reml().criterion, apart.reml().criterion, rtol=1e-12)
+
+
+def test_fixed_and_random_polynomials_are_the_same_columns(frame: pd.DataFrame) -> None:
+    found = design("y ~ poly(x, 2) + (poly(x, 2) | g)", frame)
+    assert len(found.columns) == 3
+    assert_array_equal(found.fixed, found.levels[0].places)
+
+
+def test_polynomials_are_those_of_the_rows_used(frame: pd.DataFrame) -> None:
+    holes = frame.copy()
+    holes.loc[:4, "z"] = np.nan
+    found = design("y ~ poly(x, 3) + z", holes).fixed_values[:, 1:4]
+    assert_allclose(found.T @ found, np.eye(3), atol=1e-14)
+
+
+def test_ordered_factor(frame: pd.DataFrame) -> None:
+    """Trends instead of differences are a reading that is said, once for a column, with the way out of it."""
+    frame["dose"] = pd.Categorical(np.resize(["low", "mid", "high"], len(frame)), ["low", "mid", "high"], ordered=True)
+    found = design("y ~ dose * x + (dose | g)", frame)
+    assert found.fixed_names == ("Intercept", "dose[.L]", "dose[.Q]", "x", "dose[.L]:x", "dose[.Q]:x")
+    assert found.levels[0].effect_names == ("Intercept", "dose[.L]", "dose[.Q]")
+    (note,) = found.notes
+    assert "'dose' is ordered" in note
+    assert "(dose[.L], dose[.Q])" in note
+    assert "Write C(dose, Treatment) for differences from 'low'." in note
+    for formula in ("y ~ C(dose, Treatment) + (1 | g)", "y ~ C(dose, Poly)", "y ~ 0 + dose", "y ~ x + (1 | dose)"):
+        assert design(formula, frame).notes == ()
+    # The same fit but for the coefficients.
+    one, two = bx.Model("y ~ dose + (1 | g)", frame).reml(), bx.Model("y ~ C(dose, Treatment) + (1 | g)", frame).reml()
+    assert_allclose(one.fitted(), two.fitted(), rtol=1e-8, atol=1e-8)
+    assert "dose[.Q]" in one.summary()
+    assert "'dose' is ordered" in one.summary()
+
+
+def test_labels_that_do_not_occur_are_not_in_a_contrast(frame: pd.DataFrame) -> None:
+    """Other never occurs: two labels, one contrast."""
+    assert design("y ~ C(sector, Sum)", frame).fixed_names == ("Intercept", "C(sector, Sum)[S.Public]")
+
+
 def test_an_effect_twice_at_a_level_is_refused(frame: pd.DataFrame) -> None:
     with pytest.raises(DesignError) as caught:
         design("y ~ x + (1 | g) + (x | g)", frame)
@@ -176,6 +225,9 @@ def test_arrays_of_a_design_can_not_be_changed(frame: pd.DataFrame) -> None:
     assert found.tree is not None
     arrays = [found.values, found.response, found.offset, found.fixed, found.levels[0].places]
     arrays += [found.levels[0].grouping.codes, found.tree.leaf, found.tree.parent]
+    weighted = build_design(parse_formula("y ~ x"), frame.assign(w=2.0), "w")
+    assert weighted.weights is not None
+    arrays.append(weighted.weights)
     assert [array.flags.writeable for array in arrays] == [False] * len(arrays)
 
 
@@ -195,6 +247,34 @@ def test_encoding_the_data_of_the_fit(varied: Design, frame: pd.DataFrame) -> No
     for number, level in enumerate(varied.levels):
         assert_array_equal(found.effects[number], varied.values[:, level.places])
         assert_array_equal(found.groups[number], level.grouping.codes)
+
+
+CODED = [
+    "poly(x, 4)", "poly(log(x), 2, raw)", "poly(x, 2) * sector", "C(sector, Sum) * x", "C(h, Helmert)",
+    "C(g, Poly) + z", "C(g, Treatment, 3)", "dose + dose:x", "poly(within(x, g), 2) + offset(2*z) + offset(x)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("right", CODED)
+def test_encoding_polynomials_and_contrasts(right: str, frame: pd.DataFrame) -> None:
+    """Rows of the fit, in any order and number, are what they were; in plain text, and from another kind of frame."""
+    frame["dose"] = pd.Categorical(np.resize(["low", "mid", "high"], len(frame)), ["low", "mid", "high"], ordered=True)
+    found = design(f"y ~ {right} + (1 | g)", frame)
+    rows = np.array([31, 2, 2, 17])
+    new = frame.iloc[rows].astype({"dose": str, "sector": str})
+    if "within" in right:
+        rows, new = np.arange(len(frame)), frame
+    for data in (new, pl.DataFrame({name: new[name].to_list() for name in new})):
+        encoded = found.encode(data)
+        assert_allclose(encoded.fixed, found.fixed_values[rows], rtol=1e-12, atol=1e-14)
+        assert_array_equal(encoded.offset, found.offset[rows])
+
+
+@pytest.mark.parametrize("right", ["C(sector, Sum)", "C(sector, Helmert)", "C(sector, Poly)", "C(sector, Treatment)"])
+def test_unknown_labels_of_a_contrast_are_refused(right: str, frame: pd.DataFrame) -> None:
+    found = design(f"y ~ {right}", frame)
+    with pytest.raises(DataError, match=r"label 'Other'. Expected one of the labels of the fit: 'Public', 'Catholic'"):
+        found.encode(frame.head(3).assign(sector="Other"))
 
 
 def test_encoding_few_rows_remembers_levels_and_constants(varied: Design, frame: pd.DataFrame) -> None:

@@ -176,6 +176,37 @@ def test_icc_under_slopes(hsb_reml: bx.LikelihoodFit, hsb: pd.DataFrame) -> None
     assert "average over the rows" in table.attrs["note"]
 
 
+def test_icc_with_weights(hsb: pd.DataFrame) -> None:
+    """The average over the rows is weighted; the residual is that of a row of weight 1."""
+    w = np.where(hsb["sex"] == "Female", 40.0, 10.0)
+    fit = bx.Model("math ~ ses + (ses | school)", hsb, weights=w).reml()
+    Z = np.column_stack([np.ones(len(hsb)), hsb["ses"]])
+    between = np.average(np.einsum("ni,ij,nj->n", Z, fit.covariances()["school"].to_numpy(), Z), weights=w)
+    assert_allclose(fit.icc()["estimate"], between / (between + fit.sigma**2), rtol=1e-10)
+
+
+def test_weights_are_mentioned(hsb: pd.DataFrame) -> None:
+    frame = hsb.head(400).assign(w=2.0)
+    named = bx.Model("math ~ ses + (1 | school)", frame, weights="w")
+    given = bx.Model("math ~ ses + (1 | school)", frame, weights=frame["w"].to_numpy())
+    plain = bx.Model("math ~ ses + (1 | school)", frame)
+    for model, words in ((named, "w (residual variance sigma^2 / weight)"), (given, "given (residual variance")):
+        (line,) = [line for line in model.reml().summary().splitlines() if "Weights" in line]
+        assert words in line
+    assert "weights: w" in repr(named)
+    assert "weights: given" in repr(given)
+    assert "eights" not in plain.reml().summary() + repr(plain)
+
+
+def test_residuals_by_kind(hsb: pd.DataFrame) -> None:
+    w = np.where(hsb["sex"] == "Female", 4.0, 1.0)
+    fit = bx.Model("math ~ ses + (1 | school)", hsb, weights=w).reml()
+    assert_allclose(fit.residuals(), fit.design.response - fit.fitted(), rtol=1e-13)
+    assert_allclose(fit.residuals(kind="pearson"), np.sqrt(w) * fit.residuals(), rtol=1e-13)
+    plain = bx.Model("math ~ ses", hsb).reml()
+    assert_array_equal(plain.residuals(kind="pearson"), plain.residuals())
+
+
 def test_group_effects(nested: bx.LikelihoodFit) -> None:
     """One level, or all of them under one more index level; groups in the order of their labels."""
     one = nested.group_effects("top")

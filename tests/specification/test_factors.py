@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesmix.errors import FormulaError
-from bayesmix.specification import Arithmetic, Call, Factor, Name, Number, columns_of
+from bayesmix.specification import Arithmetic, Call, Factor, Name, Number, Word, columns_of
 from bayesmix.specification.factors import TRANSFORMS, read_factor, read_offset, render
 from bayesmix.specification.scanner import scan
 
@@ -46,6 +46,21 @@ READ = [
     ("between( log(x) )", "between(log(x))", Call("between", (Call("log", (X,)),))),
     ("C(x)", "C(x)", Call("C", (X,))),
     ("C(`class`)", "C(class)", Call("C", (Name("class"),))),
+    ("poly(x,2)", "poly(x, 2)", Call("poly", (X, Number(2.0)))),
+    ("poly(x)", "poly(x, 1)", Call("poly", (X, Number(1.0)))),
+    ("poly(log(x), 3)", "poly(log(x), 3)", Call("poly", (Call("log", (X,)), Number(3.0)))),
+    ("poly(x, 2, raw)", "poly(x, 2, raw)", Call("poly", (X, Number(2.0), Word("raw")))),
+    ("poly(x, raw = TRUE, degree=2)", "poly(x, 2, raw)", Call("poly", (X, Number(2.0), Word("raw")))),
+    ("poly(x, 2, raw=F)", "poly(x, 2)", Call("poly", (X, Number(2.0)))),
+    ("poly(raw, 2, raw)", "poly(raw, 2, raw)", Call("poly", (Name("raw"), Number(2.0), Word("raw")))),
+    ("C(x, Sum)", "C(x, Sum)", Call("C", (X, Word("Sum")))),
+    ("C(x, contr.SUM)", "C(x, Sum)", Call("C", (X, Word("Sum")))),
+    ("C(x, contr=helmert)", "C(x, Helmert)", Call("C", (X, Word("Helmert")))),
+    ("C(Sum, contr.poly)", "C(Sum, Poly)", Call("C", (Name("Sum"), Word("Poly")))),
+    ("C(x, treatment)", "C(x, Treatment)", Call("C", (X, Word("Treatment")))),
+    ("C(x, Treatment, `my b`)", "C(x, Treatment, `my b`)", Call("C", (X, Word("Treatment"), Word("my b")))),
+    ("C(x, reference=b)", "C(x, Treatment, b)", Call("C", (X, Word("Treatment"), Word("b")))),
+    ("C(x, Treatment, -1.50)", "C(x, Treatment, -1.5)", Call("C", (X, Word("Treatment"), Number(-1.5)))),
     ("log(lambda)", "log(lambda)", Call("log", (Name("lambda"),))),
     ("log(log)", "log(log)", Call("log", (Name("log"),))),
     ("I(class + in + None)", "I(class+in+None)", None),
@@ -69,6 +84,11 @@ def test_python_keywords_are_columns() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["C(x, Treatment, b)", "C(x, Sum)", "poly(x, 2, raw)", "poly(x, degree=2, raw=TRUE)"])
+def test_words_are_no_columns(text: str) -> None:
+    assert columns_of(read_factor(scan(text)).expression) == ("x",)
+
+
 def test_names_are_not_normalised() -> None:
     # MICRO SIGN and GREEK MU are one identifier to Python and two columns to us
     factor = read_factor(scan("I(\u00b5 + \u03bc + \ufb01)"))
@@ -79,15 +99,16 @@ def test_names_are_not_normalised() -> None:
 @pytest.mark.parametrize("name", sorted(TRANSFORMS))
 def test_every_listed_transform_is_read(name: str) -> None:
     factor = read_factor(scan(f"{name}(x)"))
-    assert factor == Factor(f"{name}(x)", X)
-    assert factor.expression == Call(TRANSFORMS[name].name, (X,))
+    degree = (Number(1.0),) if name == "poly" else ()  # what is left out is written down
+    assert factor == Factor("poly(x, 1)" if degree else f"{name}(x)", X)
+    assert factor.expression == Call(TRANSFORMS[name].name, (X, *degree))
 
 
 def test_listed_transforms() -> None:
-    listed = "I log log2 log10 log1p exp sqrt abs centre center scale within between C"
+    listed = "I log log2 log10 log1p exp sqrt abs centre center scale within between C poly"
     assert set(TRANSFORMS) == set(listed.split())
     with pytest.raises(TypeError):
-        TRANSFORMS["poly"] = TRANSFORMS["log"]  # type: ignore[index]
+        TRANSFORMS["spline"] = TRANSFORMS["log"]  # type: ignore[index]
 
 
 def test_offset_is_its_argument() -> None:
@@ -125,7 +146,10 @@ def test_text_reads_back_as_the_same_expression(expression) -> None:  # type: ig
     assert factor.text == text
 
 
-LISTED = ("not a listed transform", "C, I, abs, between, center, centre, exp, log, log10, log1p, log2, scale, sqrt")
+LISTED = (
+    "not a listed transform",
+    "C, I, abs, between, center, centre, exp, log, log10, log1p, log2, poly, scale, sqrt",
+)
 
 REFUSED = [
     ("np.log(x)", ("'np.log' at position 1", *LISTED, "Write 'log'")),
@@ -133,7 +157,7 @@ REFUSED = [
     ("ln(x)", ("'ln' at position 1", "Write 'log'")),
     ("factor(x)", ("'factor' at position 1", "Write 'C'")),
     ("sqr(x)", ("'sqr' at position 1", "Write 'sqrt'")),
-    ("poly(x, 2)", ("'poly' at position 1", *LISTED, "Compute the column")),
+    ("spline(x, 2)", ("'spline' at position 1", *LISTED, "Compute the column")),
     ("log(eval(x))", ("'eval' at position 5", *LISTED)),
     ("__import__('os')", ("'__import__' at position 1", *LISTED)),
     ("pd.read_pickle('f')", ("'pd.read_pickle' at position 1", *LISTED)),
@@ -147,6 +171,31 @@ REFUSED = [
     ("C(2)", ("Argument 1 of 'C' at position 1 is '2'",)),
     ("log(C(x))", ("'C(x)' stands inside 'log(C(x))' at position 1", "does not give numbers")),
     ("I(C(x) + 1)", ("'C(x)' stands inside 'I(C(x) + 1)'",)),
+    ("poly(x, 0)", ("degree of 'poly' at position 1 is '0'", "whole number from 1 to 100", "'poly(x, 2)'")),
+    ("poly(x, -1)", ("degree of 'poly' at position 1 is an expression", "whole number")),
+    ("poly(x, 1.5)", ("degree of 'poly' at position 1 is '1.5'", "whole number")),
+    ("poly(x, 101)", ("degree of 'poly' at position 1 is '101'", "to 100")),
+    ("poly(x, k)", ("degree of 'poly' at position 1 is 'k'", "whole number")),
+    ("poly(x, 2, rw)", ("option of 'poly' at position 1 is 'rw'", "the word raw", "'poly(x, 2, raw)'")),
+    ("poly(x, 2, raw, 3)", ("'poly' at position 1 has 4 arguments.", "takes 1 to 3 arguments")),
+    ("poly(degree=2)", ("'poly' at position 1 has 1 argument.", "takes 1 to 3 arguments")),
+    ("poly(x, 2, degree=3)", ("option 'degree' at position 12 is given a second time",)),
+    ("poly(x, 2, simple=TRUE)", ("keyword argument", "'=' at position 18")),
+    ("poly(2, 2)", ("'poly(2, 2)' at position 1 reads no column",)),
+    ("poly(C(x), 2)", ("'C(x)' stands inside 'poly(C(x), 2)'", "does not give numbers")),
+    ("I(poly(x, 2)^2)", ("'poly(x, 2)' stands inside 'I(poly(x, 2)^2)'", "does not give numbers")),
+    ("I(raw=x)", ("keyword argument", "'=' at position 6")),
+    ("log(poly=x)", ("keyword argument", "'=' at position 9")),
+    ("C(x, Summ)", ("contrast of 'C' at position 1 is 'Summ'", "Treatment, Sum, Helmert, Poly", "Write 'Sum'")),
+    ("C(x, contr.helmet)", ("contrast of 'C' at position 1 is 'contr.helmet'", "Write 'Helmert'")),
+    ("C(x, dummy)", ("contrast of 'C' at position 1 is 'dummy'", "Treatment, Sum, Helmert, Poly", "'C(x, Sum)'")),
+    ("C(x, 2)", ("contrast of 'C' at position 1 is '2'", "Treatment, Sum, Helmert, Poly")),
+    ("C(x, Sum, b)", ("contrast 'Sum' of 'C' at position 1 is given a reference", "Only Treatment")),
+    ("C(x, Treatment, a + b)", ("reference of 'C' at position 1 is an expression", "a label of the column")),
+    ("C(x, Treatment(b))", ("contrast 'Treatment' at position 6 is called", "one word", "'C(x, Treatment, b)'")),
+    ("C(x, contr.sum())", ("contrast 'contr.sum' at position 6 is called", "'C(x, Sum)'")),
+    ("C(x, 'Sum')", ("string ''Sum'' at position 6", "no strings")),
+    ("C(x, base=2)", ("keyword argument", "'=' at position 10")),
     ("scale(x, center=False)", ("keyword argument", "'=' at position 16", "by their place")),
     ("I(a > 1)", ("comparison '>' at position 5", "not arithmetic")),
     ("I(a <= 1)", ("comparison '<=' at position 5",)),
@@ -213,6 +262,7 @@ def test_factor_is_refused(text: str, words: tuple[str, ...]) -> None:
         ("offset(a, b)", "'offset(a, b)' at position 1 does not have one argument"),
         ("offset(a,)", "'offset(a,)' at position 1 does not have one argument"),
         ("offset(C(x))", "'C(x)' stands inside"),
+        ("offset(poly(x, 2))", "'poly(x, 2)' stands inside"),
         ("offset(offset(x))", "offset 'offset' at position 8"),
         ("offset(2)", "'2' at position 8 reads no column"),
     ],
