@@ -66,16 +66,27 @@ def span_map(large: Floats, small: Floats) -> Floats | None:
     """
     if small.shape[1] == 0:
         return np.zeros((large.shape[1], 0))
-    if large.shape[1] == 0:
-        return None
-    wide, narrow = np.linalg.norm(large, axis=0), np.linalg.norm(small, axis=0)
-    wide, narrow = np.where(wide > 0, wide, 1.0), np.where(narrow > 0, narrow, 1.0)
-    found = np.linalg.lstsq(large / wide, small / narrow, rcond=None)[0]
-    rest = small / narrow - (large / wide) @ found
-    if np.linalg.norm(rest, axis=0).max() > TOLERANCE:
+    # Around their means where that is allowed: columns far from 0 are otherwise alike to most of their digits.
+    constant = np.flatnonzero((np.ptp(large, axis=0) == 0) & (large[0] != 0))[:1]
+    centre = constant.size > 0
+    wide, scale = _unit_columns(large, centre)
+    narrow, length = _unit_columns(small, centre)
+    found = np.linalg.lstsq(wide, narrow, rcond=None)[0]
+    if np.linalg.norm(narrow - wide @ found, axis=0).max() > TOLERANCE:
         return None
     found[np.abs(found) < TOLERANCE] = 0.0
-    return np.asarray(found / wide[:, None] * narrow)
+    found = found / scale[:, None] * length
+    if centre:
+        found[constant] = (small.mean(axis=0) - large.mean(axis=0) @ found) / large[0, constant]
+    return np.asarray(found)
+
+
+def _unit_columns(columns: Floats, centre: bool) -> tuple[Floats, Floats]:
+    """Columns of length 1, around their means if asked for, and their lengths; 0 where that leaves only rounding."""
+    moved = columns - columns.mean(axis=0) if centre else columns
+    length = np.linalg.norm(moved, axis=0)
+    kept = length > 1e-13 * np.linalg.norm(columns, axis=0)
+    return np.where(kept, moved / np.where(kept, length, 1.0), 0.0), np.where(kept, length, 1.0)
 
 
 def same_groups(one: Integers, other: Integers) -> bool:
@@ -104,32 +115,37 @@ def random_nesting(small: Sequence[RandomPart], large: Sequence[RandomPart]) -> 
     -------
     Nesting
     """
-    maps: list[list[Floats]] = [[] for _ in large]
+    pieces = [(other, block) for other in large for block in other.blocks]
+    maps: list[list[Floats]] = [[] for _ in pieces]
     decided = True
     for part in small:
-        own = next((i for i, other in enumerate(large) if same_groups(part.codes, other.codes)), None)
-        if own is not None:
-            A = span_map(large[own].effects, part.effects)
-            if A is None or not all(_one_block(A[:, a:b] @ A[:, a:b].T, large[own].blocks) for a, b in part.blocks):
+        for block in part.blocks:
+            verdicts = [_contained(part, block, other, own) for other, own in pieces]
+            held = next((i for i, (nested, _) in enumerate(verdicts) if nested), None)
+            if held is not None:
+                maps[held].append(verdicts[held][1])
+            elif any(nested is None for nested, _ in verdicts):
+                decided = False
+            else:
                 return Nesting(False, 0)
-            maps[own].append(A)
-            continue
-        verdicts = [(i, _absorbed(part, other)) for i, other in enumerate(large) if is_within(part.codes, other.codes)]
-        held = [(i, A) for i, (nested, A) in verdicts if nested]
-        if held:
-            maps[held[0][0]].append(held[0][1])
-        elif any(nested is None for _, (nested, _) in verdicts):
-            decided = False
-        else:
-            return Nesting(False, 0)
     if not decided:
         return Nesting(None, 0)
-    missing = [
-        stop - start - _rank([A[start:stop] for A in found])
-        for other, found in zip(large, maps, strict=True)
-        for start, stop in other.blocks
-    ]
+    missing = [stop - start - _rank(found) for (_, (start, stop)), found in zip(pieces, maps, strict=True)]
     return Nesting(True, sum(k * (k + 1) // 2 for k in missing))
+
+
+def _contained(
+    part: RandomPart, block: tuple[int, int], other: RandomPart, own: tuple[int, int]
+) -> tuple[bool | None, Floats]:
+    """Whether a block of one level is a case of a block of another; with its effects on those of the other."""
+    lower, upper = part.effects[:, slice(*block)], other.effects[:, slice(*own)]
+    nothing = np.zeros((upper.shape[1], 0))
+    if same_groups(part.codes, other.codes):
+        A = span_map(upper, lower)
+        return (False, nothing) if A is None else (True, A)
+    if not is_within(part.codes, other.codes):
+        return False, nothing
+    return _absorbed(lower, part.codes, upper, other.codes)
 
 
 def _rank(parts: list[Floats]) -> int:
@@ -141,43 +157,31 @@ def _rank(parts: list[Floats]) -> int:
     return int(np.linalg.matrix_rank(joined / np.where(size > 0, size, 1.0)[:, None], tol=1e-6))
 
 
-def _one_block(square: Floats, blocks: tuple[tuple[int, int], ...]) -> bool:
-    """Whether a covariance matrix is zero outside the blocks that are free."""
-    inside = np.zeros(square.shape, bool)
-    for start, stop in blocks:
-        inside[start:stop, start:stop] = True
-    size = np.sqrt(np.maximum(np.diag(square), 0))
-    return bool((np.abs(square) <= 1e-9 * np.outer(size, size))[~inside].all())
-
-
-def _absorbed(part: RandomPart, other: RandomPart) -> tuple[bool | None, Floats]:
-    """Whether effects of groups within another level's groups are a case of that level's; None if undecided.
+def _absorbed(lower: Floats, codes: Integers, upper: Floats, above: Integers) -> tuple[bool | None, Floats]:
+    """Whether correlated effects of groups inside another level's groups are a case of that level's; None if undecided.
 
     In each upper group the lower ones have the covariance sum_c Z_c Omega Z_c'. That is Z C Z' for the upper effects Z
     when one C serves all groups. C is read from a group in which Z has full rank, and checked in all.
     """
-    nothing = np.zeros((other.effects.shape[1], 0))
-    pairs = [(a, b) for start, stop in part.blocks for a in range(start, stop) for b in range(start, a + 1)]
-    found: list[Floats] | None = None
+    nothing = np.zeros((upper.shape[1], 0))
+    pairs = [(a, b) for a in range(lower.shape[1]) for b in range(a + 1)]
+    squares: list[Floats] | None = None
     spread = nothing
-    order = np.argsort(other.codes, kind="stable")
-    ends = np.flatnonzero(np.diff(other.codes[order])) + 1
-    groups = [_distinct_rows(part, other, rows) for rows in np.split(order, ends)]
+    order = np.argsort(above, kind="stable")
+    ends = np.flatnonzero(np.diff(above[order])) + 1
+    groups = [_distinct_rows(lower[rows], codes[rows], upper[rows]) for rows in np.split(order, ends)]
     groups.sort(key=lambda group: -int(np.linalg.matrix_rank(group[0])))
     for Z, columns in groups:
         A = span_map(Z, np.column_stack(columns))
         if A is None:
             return False, nothing
-        if found is None:
+        if squares is None:
             if np.linalg.matrix_rank(Z) < Z.shape[1]:
                 return None, nothing
-            children = columns[0].shape[1]
-            maps = [A[:, i * children : (i + 1) * children] for i in range(len(columns))]
-            found = [_symmetric(maps[a] @ maps[b].T) for a, b in pairs]
+            maps = np.split(A, len(columns), axis=1)
+            squares = [_symmetric(maps[a] @ maps[b].T) for a, b in pairs]
             spread = A
-            if not all(_one_block(C, other.blocks) for C in found):
-                return False, nothing
-        for (a, b), C in zip(pairs, found, strict=True):
+        for (a, b), C in zip(pairs, squares, strict=True):
             theirs = _symmetric(columns[a] @ columns[b].T)
             if np.abs(Z @ C @ Z.T - theirs).max() > 1e-6 * np.abs(theirs).max():
                 return False, nothing
@@ -189,11 +193,10 @@ def _symmetric(matrix: Floats) -> Floats:
     return np.asarray((matrix + matrix.T) / 2)
 
 
-def _distinct_rows(part: RandomPart, other: RandomPart, rows: Integers) -> tuple[Floats, list[Floats]]:
+def _distinct_rows(lower: Floats, codes: Integers, upper: Floats) -> tuple[Floats, list[Floats]]:
     """Upper effects of a group, and for each lower effect its column for every lower group; repeated rows once."""
-    _, inner = np.unique(part.codes[rows], return_inverse=True)
-    stacked = np.column_stack([inner, other.effects[rows], part.effects[rows]])
-    stacked = np.unique(stacked, axis=0)
-    child, q = stacked[:, 0].astype(int), other.effects.shape[1]
+    _, inner = np.unique(codes, return_inverse=True)
+    stacked = np.unique(np.column_stack([inner, upper, lower]), axis=0)
+    child, q = stacked[:, 0].astype(int), upper.shape[1]
     belongs = child[:, None] == np.arange(int(child.max()) + 1)
     return stacked[:, 1 : q + 1], [belongs * column[:, None] for column in stacked[:, q + 1 :].T]

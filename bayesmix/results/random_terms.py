@@ -19,11 +19,12 @@ Floats = NDArray[np.float64]
 
 MIXTURE_NOTE = (
     "p is from chi-square on df, too large where a variance is tested; p_mixture is from the mixture that holds with "
-    "a variance at 0: half chi-square on df - 1, half on df."
+    "a variance at 0, half chi-square on df - 1 and half on df, and equals p where no variance is tested."
 )
 BOUNDS_NOTE = (
     "Where p_mixture is missing its weights are not known (several variances at once, or the smaller model has a "
-    "variance of 0 or a correlation of 1): it lies between p_low and p_high; a bootstrap from the smaller model finds it."
+    "variance of 0 or a correlation of 1): it lies between p_low and p_high; a bootstrap from the smaller model can "
+    "find it."
 )
 
 
