@@ -199,14 +199,20 @@ def _compare(fits: list[LikelihoodFit]) -> LikelihoodRatioTest:
     for fit, shift in zip(fits, shifts, strict=True):
         criterion = fit.criterion + shift
         rows.append([fit.n_parameters, criterion, fit.aic + shift, fit.bic + shift, -criterion / 2, *[np.nan] * 6])
+    undecided = []
     for i, (small, large) in enumerate(pairwise(fits)):
         chisq = rows[i][1] - rows[i + 1][1]
-        rows[i + 1][5:] = _test(small, large, chisq)
+        rows[i + 1][5:], decided = _test(small, large, chisq)
+        if not decided:
+            undecided.append(large.design.specification.formula)
     columns = ["n_par", "criterion", "aic", "bic", "loglik", "chisq", "df", "p", "p_mixture", "p_low", "p_high"]
     index = pd.Index([fit.design.specification.formula for fit in fits], name="formula")
     table = with_note(pd.DataFrame(rows, columns=columns, index=index))
     table["n_par"] = table["n_par"].astype(int)
     note = str(table.attrs.pop("note"))
+    if undecided:
+        listed = ", ".join(f"'{formula}'" for formula in undecided)
+        note += f" The data do not show whether {listed} contains the model before it; if not, no p-value holds."
     if np.any(shifts != 0):
         note += " The fixed parts are coded differently; REML criteria are given in the coding of the first fit."
     return LikelihoodRatioTest(table, fits[0].method, note)
@@ -224,8 +230,8 @@ def _coding_shift(reference: LikelihoodFit, fit: LikelihoodFit) -> float:
     return -2.0 * float(np.linalg.slogdet(A)[1])
 
 
-def _test(small: LikelihoodFit, large: LikelihoodFit, chisq: float) -> list[float]:
-    """Statistic, df and tail probabilities of one pair."""
+def _test(small: LikelihoodFit, large: LikelihoodFit, chisq: float) -> tuple[list[float], bool]:
+    """Statistic, df and tail probabilities of one pair, and whether it is known to be nested."""
     named = f"'{small.design.specification.formula}' and '{large.design.specification.formula}'"
     df = large.n_parameters - small.n_parameters
     if df == 0:
@@ -258,5 +264,5 @@ def _test(small: LikelihoodFit, large: LikelihoodFit, chisq: float) -> list[floa
         boundary, null_boundary = nesting.boundary, boundary_dimensions(small.products, small.solution)
     found = boundary_test(chisq, df, boundary, null_boundary, fixed)
     if nesting.nested is None:
-        return [chisq, df, found.p, np.nan, 0.0, found.p]
-    return [chisq, df, found.p, found.p_mixture, found.p_low, found.p_high]
+        return [chisq, df, found.p, np.nan, 0.0, found.p], False
+    return [chisq, df, found.p, found.p_mixture, found.p_low, found.p_high], True

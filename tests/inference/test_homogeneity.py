@@ -46,11 +46,12 @@ def frame(rng: np.random.Generator, n: int = 220) -> pd.DataFrame:
     x[(top == 1) & (inner < 4)] = 28.0
     u, v = rng.normal(size=(6, 2)), 2 * rng.normal(size=(6, 9))
     y = x + u[top, 0] + u[top, 1] * (x - 30) + v[top, inner] + rng.normal(size=n)
-    return pd.DataFrame({"y": y, "x": x, "top": top, "inner": inner})
+    return pd.DataFrame({"y": y, "x": x, "top": top, "half": inner // 5, "inner": inner})
 
 
 @pytest.mark.parametrize(
-    "bars", ["(x | top)", "(x || top)", "(x | top/inner)", "(1 | top/inner)", "(0 + x | top/inner)"]
+    "bars",
+    ["(x | top)", "(x || top)", "(x | top/inner)", "(1 | top/inner)", "(0 + x | top/inner)", "(1 | top/half/inner)"],
 )
 def test_against_each_group_by_itself(rng: np.random.Generator, bars: str) -> None:
     fit = bx.Model(f"y ~ x + {bars}", frame(rng)).reml()

@@ -18,6 +18,7 @@ from bayesmix.errors import ArgumentError
         ("scales", (), "one or more positive numbers"),
         ("scales", (0.5, -1.0), "one or more positive numbers"),
         ("scales", 0.5, "one or more positive numbers"),
+        ("scales", (float("inf"),), "one or more positive numbers"),
         ("scales", (float("nan"),), "one or more positive numbers"),
         ("method", "lbfgsb", "'lbfgs', 'bfgs', 'nelder-mead'"),
         ("tolerance", 0.0, "a positive number of at most 1"),
@@ -39,6 +40,7 @@ def test_every_method_finds_the_same_optimum(
     other = egsingle_model.reml(optimizer=bx.Optimizer(method=method))
     assert_allclose(other.criterion, egsingle_reml.criterion, rtol=0, atol=1e-8)
     assert_allclose(other.theta, egsingle_reml.theta, rtol=1e-6)
+    assert other.solution.evaluations != egsingle_reml.solution.evaluations
 
 
 def test_a_loose_first_phase_leaves_more_to_newton_and_not_less_precise(
@@ -59,3 +61,9 @@ def test_trace_sees_every_evaluation(hsb_model: bx.Model, reml: bool) -> None:
     assert_allclose(min(criteria), fit.criterion, rtol=0, atol=1e-8)
     assert all(theta.shape == (3,) for theta in thetas)
     assert not np.shares_memory(thetas[0], thetas[-1])
+
+
+def test_what_is_traced_is_a_copy(hsb_model: bx.Model, hsb_reml: bx.LikelihoodFit) -> None:
+    spoiled = hsb_model.reml(optimizer=bx.Optimizer(trace=lambda _, __, theta: theta.fill(9.0)))
+    assert spoiled.solution.evaluations == hsb_reml.solution.evaluations
+    assert spoiled.criterion == hsb_reml.criterion

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 import bayesmix as bx
 from bayesmix.inference.singularity import boundary_dimensions, level_components
+from tests.frames import flat_frame
 
 
 def test_components_are_those_of_the_covariance(egsingle_reml: bx.LikelihoodFit) -> None:
@@ -32,10 +33,5 @@ def test_a_direction_without_variance_has_none(dataset: Callable[[str], pd.DataF
 
 @pytest.mark.parametrize(("bars", "dimensions"), [("(x | g)", 3), ("(x || g)", 2), ("(1 | g)", 1)])
 def test_dimensions_where_nothing_varies(bars: str, dimensions: int) -> None:
-    """Residuals that sum to zero in every group, also along x: the groups differ by less than nothing."""
-    rng = np.random.default_rng(3)
-    x, e = np.tile(np.arange(6.0), 10) + 100, rng.normal(size=(10, 6))
-    basis, _ = np.linalg.qr(np.column_stack([np.ones(6), np.arange(6.0)]))
-    y = (e - e @ basis @ basis.T).ravel() + 0.3 * x
-    fit = bx.Model(f"y ~ x + {bars}", pd.DataFrame({"y": y, "x": x, "g": np.repeat(np.arange(10), 6)})).reml()
+    fit = bx.Model(f"y ~ x + {bars}", flat_frame()).reml()
     assert boundary_dimensions(fit.products, fit.solution) == dimensions

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 import bayesmix as bx
-from bayesmix.errors import ArgumentError
-from tests.frames import random_frame
+from bayesmix.errors import ArgumentError, ConvergenceError
+from tests.frames import flat_frame, random_frame
 
 COLUMNS = ["n_par", "criterion", "aic", "bic", "loglik", "chisq", "df", "p", "p_mixture", "p_low", "p_high"]
 
@@ -78,14 +78,19 @@ def test_several_variances_have_bounds_and_say_so(frame: pd.DataFrame) -> None:
     assert "p_low" in repr(found)
 
 
-def test_a_null_on_the_boundary_has_bounds_only(dataset: Callable[[str], pd.DataFrame]) -> None:
-    data = dataset("dyestuff2").assign(x=np.tile(np.arange(5.0), 6))
-    found = bx.lrt(bx.Model("Yield ~ x + (1 | Batch)", data), bx.Model("Yield ~ x + (x | Batch)", data))
+def test_a_null_on_the_boundary_has_bounds_only() -> None:
+    """Groups turned around the mean of x: without slopes they do not differ."""
+    turned = flat_frame()
+    turned["y"] += np.random.default_rng(4).normal(size=10)[turned["g"]] * (turned["x"] - 102.5)
+    small, large = (bx.Model(f"y ~ x + ({left} | g)", turned).reml() for left in ("1", "x"))
+    assert small.singular
+    found = bx.lrt(small, large)
     row = found.table.iloc[1]
+    assert row["chisq"] > 1
     assert np.isnan(row["p_mixture"])
-    assert row["p_low"] <= row["p"] <= row["p_high"]
+    assert (row["p_low"], row["p_high"]) == (0.0, stats.chi2.sf(row["chisq"], 3))
     assert "weights are not known" in found.note
-    fixed = bx.lrt(bx.Model("Yield ~ 1 + (1 | Batch)", data), bx.Model("Yield ~ x + (1 | Batch)", data)).table.iloc[1]
+    fixed = bx.lrt(bx.Model("y ~ 1 + (1 | g)", turned), bx.Model("y ~ x + (1 | g)", turned)).table.iloc[1]
     assert fixed["p_mixture"] == fixed["p"]
 
 
@@ -107,6 +112,23 @@ def test_refit_replaces_reml_by_ml(frame: pd.DataFrame) -> None:
     assert found.table.equals(bx.lrt(*(model.ml() for model in models)).table)
     mixed = bx.lrt(models[0].reml(), models[1].ml(), refit=True)
     assert mixed.table.equals(found.table)
+
+
+def test_nesting_that_the_data_do_not_show(frame: pd.DataFrame) -> None:
+    """Compound symmetry over labels of which no group has all."""
+    kept = frame[frame["f"] != np.array(["a", "b", "c"])[frame["top"] % 3]]
+    found = bx.lrt(bx.Model("y ~ f + (1 | top/f)", kept), bx.Model("y ~ f + (f | top)", kept))
+    row = found.table.iloc[1]
+    assert row["p"] == stats.chi2.sf(row["chisq"], 4)
+    assert np.isnan(row["p_mixture"])
+    assert "do not show whether 'y ~ f + (f | top)' contains" in found.note
+
+
+def test_a_fit_that_missed_its_optimum(frame: pd.DataFrame) -> None:
+    small, large = bx.Model("y ~ x + (1 | top)", frame).ml(), bx.Model("y ~ x + (x | top)", frame).ml()
+    missed = replace(large, solution=replace(large.solution, criterion=small.criterion + 0.5))
+    with pytest.raises(ConvergenceError, match=r"criterion that is 0\.5 higher"):
+        bx.lrt(small, missed)
 
 
 def refused(*fits: Any, **options: Any) -> str:
@@ -141,8 +163,10 @@ def test_not_nested(frame: pd.DataFrame) -> None:
     x, z = (bx.Model(f"y ~ {name} + (1 | top)", frame).ml() for name in ("x", "z"))
     assert "both have 4 parameters" in refused(x, z)
     assert "its fixed part is not contained" in refused(x, bx.Model("y ~ z + f + (1 | top)", frame).ml())
-    inner = bx.Model("y ~ x + (1 | top:inner)", frame).reml()
-    assert "its random part is not contained" in refused(inner, bx.Model("y ~ x + (x | top)", frame).reml())
+    other = frame.assign(other=np.arange(300) % 7)
+    crossing, large = (bx.Model(f"y ~ x + {bar}", other).reml() for bar in ("(1 | other)", "(x | top)"))
+    assert crossing.criterion > large.criterion
+    assert "its random part is not contained" in refused(crossing, large)
 
 
 def test_methods_and_arguments(frame: pd.DataFrame) -> None:
