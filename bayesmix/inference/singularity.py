@@ -45,8 +45,20 @@ class LevelComponents:
 def level_components(products: CrossProducts, solution: MlSolution) -> tuple[LevelComponents, ...]:
     """Principal components of every level, and the directions without variance.
 
-    Components are those of the user's effects and depend on their units (Bates et al. 2015, arXiv:1506.04967, section
-    3); whether a direction has variance does not, and is judged in centred and scaled columns.
+    Components are those of the user's effects and depend on their units (Bates et al. 2015, arXiv:1506.04967);
+    whether a direction has variance does not, and is judged in centred and scaled columns.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        What was fitted.
+    solution : MlSolution
+        The optimum.
+
+    Returns
+    -------
+    tuple of LevelComponents
+        Level by level, lowest first.
     """
     coordinates = fit_coordinates(products)
     inner = coordinates.layout.factors(solution.inner_theta)

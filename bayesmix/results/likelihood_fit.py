@@ -393,7 +393,8 @@ class LikelihoodFit:
         if self.singular:
             notes.append(
                 "The fit is singular: a variance is zero or a correlation is 1. The estimate is the optimum, but the "
-                "data do not support this many effects; .singular_report() says which and what to try."
+                "data do not support this many effects; simplify the random part or use priors. "
+                ".singular_report() says which effects, and what to try."
             )
         return notes
 
