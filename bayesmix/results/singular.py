@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design, Level
-from bayesmix.design.coding import Indicator
+from bayesmix.design.coding import Measure
 from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.singularity import LevelComponents, level_components
 from bayesmix.results.random_terms import bar_text, reductions, term_labels
@@ -99,7 +99,7 @@ def _advice(design: Design, number: int, found: LevelComponents) -> list[str]:
             lines.append(
                 f"Effects at {level.name} determine each other; with two of them, their correlation is 1 or -1."
             )
-        if stop - start > 1 and not _categorical(level, start, stop):
+        if stop - start > 1 and _is_numeric(level, start, stop):
             without = bar_text(labels[start:stop], level.name, correlated=False)
             lines.append(f"Without correlations: {without} for {bar_text(labels[start:stop], level.name)}.")
         for reduction in reductions(design, number):
@@ -109,9 +109,9 @@ def _advice(design: Design, number: int, found: LevelComponents) -> list[str]:
     return lines
 
 
-def _categorical(level: Level, start: int, stop: int) -> bool:
-    """Whether a factor is among the effects: ``||`` leaves the effects of its labels correlated."""
-    return any(isinstance(atom, Indicator) for effect in level.effects[start:stop] for atom in effect.atoms)
+def _is_numeric(level: Level, start: int, stop: int) -> bool:
+    """Whether every term is one column of numbers; ``||`` would leave the columns of others correlated."""
+    return all(isinstance(atom, Measure) for effect in level.effects[start:stop] for atom in effect.atoms)
 
 
 def _without_variance(level: Level, found: LevelComponents, block: int) -> list[str]:
