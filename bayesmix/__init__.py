@@ -10,11 +10,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from bayesmix.datasets import list_datasets, load_dataset
     from bayesmix.errors import BayesmixError, BayesmixWarning
-    from bayesmix.inference.ml import Optimizer
+    from bayesmix.inference.optimizer import Optimizer
     from bayesmix.model import Model
     from bayesmix.results.bayes_fit import BayesFit
     from bayesmix.results.comparison import Comparison, compare
+    from bayesmix.results.homogeneity import homogeneity_test
     from bayesmix.results.likelihood_fit import LikelihoodFit
+    from bayesmix.results.likelihood_ratio import LikelihoodRatioTest, lrt
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
@@ -23,11 +25,14 @@ _HOMES = {
     "BayesmixWarning": "bayesmix.errors",
     "Comparison": "bayesmix.results.comparison",
     "LikelihoodFit": "bayesmix.results.likelihood_fit",
+    "LikelihoodRatioTest": "bayesmix.results.likelihood_ratio",
     "Model": "bayesmix.model",
-    "Optimizer": "bayesmix.inference.ml",
+    "Optimizer": "bayesmix.inference.optimizer",
     "compare": "bayesmix.results.comparison",
+    "homogeneity_test": "bayesmix.results.homogeneity",
     "list_datasets": "bayesmix.datasets",
     "load_dataset": "bayesmix.datasets",
+    "lrt": "bayesmix.results.likelihood_ratio",
 }
 
 __all__ = [
@@ -36,11 +41,14 @@ __all__ = [
     "BayesmixWarning",
     "Comparison",
     "LikelihoodFit",
+    "LikelihoodRatioTest",
     "Model",
     "Optimizer",
     "compare",
+    "homogeneity_test",
     "list_datasets",
     "load_dataset",
+    "lrt",
 ]
 
 

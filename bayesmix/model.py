@@ -12,7 +12,8 @@ from bayesmix.design import CrossProducts, Design, build_design, cross_products
 from bayesmix.errors import ArgumentError, refuse_unknown
 from bayesmix.inference.geometry import choose_geometry
 from bayesmix.inference.graph import explicit_graph, marginal_graph
-from bayesmix.inference.ml import Optimizer, maximise
+from bayesmix.inference.ml import maximise
+from bayesmix.inference.optimizer import Optimizer
 from bayesmix.inference.posterior import draw_posterior
 from bayesmix.inference.priors import Priors, choose_priors
 from bayesmix.inference.sampling import Settings

@@ -39,3 +39,12 @@ def awkward_frame(seed: int) -> pd.DataFrame:
     if rng.random() < 0.2:
         y = np.round(y)
     return pd.DataFrame({"y": y, "x": x, "z": z, "f": f, "top": top, "inner": inner})
+
+
+def flat_frame() -> pd.DataFrame:
+    """Groups that differ in nothing: the residuals of each sum to zero, also along x."""
+    rng = np.random.default_rng(3)
+    e = rng.normal(size=(10, 6))
+    basis, _ = np.linalg.qr(np.column_stack([np.ones(6), np.arange(6.0)]))
+    x, g = np.tile(np.arange(6.0), 10) + 100, np.repeat(np.arange(10), 6)
+    return pd.DataFrame({"y": (e - e @ basis @ basis.T).ravel() + 0.3 * x, "x": x, "g": g})

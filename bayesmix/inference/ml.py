@@ -15,6 +15,7 @@ from bayesmix.design import CrossProducts
 from bayesmix.errors import ArgumentError, ConvergenceError
 from bayesmix.inference.alone import level_alone
 from bayesmix.inference.certificate import Certificate, Descent, examine, on_effects
+from bayesmix.inference.optimizer import METHODS, Optimizer
 from bayesmix.inference.secant import minimise as minimise_by_secants
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
@@ -32,27 +33,6 @@ FEW_GROUPS = 20
 # With more columns of crossed levels than this the criterion is dear: one start, and secants in place of second
 # derivatives.
 LARGE_BLOCK = 400
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """How the criterion is minimised.
-
-    Parameters
-    ----------
-    max_iterations : int
-        Of the quasi-Newton phase, for each start.
-    max_restarts : int
-        Times the search may leave a point that is stationary but no minimum.
-    scales : tuple of float
-        Relative standard deviations at which the search may start. The first start is the one with the lowest
-        criterion; the others follow where the optimum lies on the boundary or a level has fewer than 20 groups, for
-        there a second optimum is not rare.
-    """
-
-    max_iterations: int = 500
-    max_restarts: int = 10
-    scales: tuple[float, ...] = (0.6, 0.1, 3.0, 20.0)
 
 
 @dataclass(frozen=True)
@@ -109,6 +89,7 @@ class _Criterion:
     coordinates: Coordinates
     products: CrossProducts
     reml: bool
+    trace: Callable[[int, float, Floats], object] | None = None
     evaluations: int = 0
     last: tuple[bytes, Evaluation] | None = None
 
@@ -122,6 +103,8 @@ class _Criterion:
         if self.last is None or self.last[0] != key:
             self.evaluations += 1
             self.last = key, profiled(self.coordinates, theta, self.reml, certify=False)
+            if self.trace is not None:
+                self.trace(self.evaluations, _in_units(self, self.last[1][0]), theta.copy())
         return self.last[1]
 
     def noise(self, theta: Floats) -> float:
@@ -184,7 +167,7 @@ def maximise(
 def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimizer: Optimizer) -> MlSolution:
     """Search from every start that is needed, and certify."""
     coordinates = fit_coordinates(products)
-    criterion = _Criterion(coordinates, products, reml)
+    criterion = _Criterion(coordinates, products, reml, optimizer.trace)
     blocks = tuple(level.blocks for level in products.levels)
     if start is not None:
         start = _check_start(start, coordinates.layout.n_entries)
@@ -292,11 +275,18 @@ def _descend(
 
 
 def _quasi_newton(criterion: _Criterion, theta: Floats, optimizer: Optimizer) -> Floats:
-    """L-BFGS to the neighbourhood of the optimum."""
+    """The first phase: to the neighbourhood of the optimum."""
     if theta.size == 0:
         return theta
-    options = {"maxiter": optimizer.max_iterations, "maxfun": 4 * optimizer.max_iterations, "ftol": 1e-11, "gtol": 1e-4}
-    found = minimize(criterion, theta, jac=True, method="L-BFGS-B", options=options)
+    limit, tolerance = optimizer.max_iterations, optimizer.tolerance
+    if optimizer.method == "nelder-mead":
+        simplex = {"maxiter": limit * theta.size, "xatol": tolerance, "fatol": tolerance, "adaptive": True}
+        found = minimize(lambda at: criterion(at)[0], theta, method=METHODS[optimizer.method], options=simplex)
+        return np.asarray(found.x)
+    options: dict[str, float] = {"maxiter": limit, "gtol": tolerance}
+    if optimizer.method == "lbfgs":
+        options |= {"maxfun": 4 * limit, "ftol": 1e-11}
+    found = minimize(criterion, theta, jac=True, method=METHODS[optimizer.method], options=options)
     return np.asarray(found.x)
 
 

@@ -74,3 +74,14 @@ def has_slopes(levels: Sequence[Level]) -> bool:
 ICC_NOTE = (
     "With varying slopes the variance between groups depends on the predictors; the ICC uses its average over the rows."
 )
+
+
+def parameter_count(products: CrossProducts) -> int:
+    """Fixed effects, free entries of every covariance matrix, and the residual variance."""
+    return products.n_fixed + covariance_count(products)
+
+
+def covariance_count(products: CrossProducts) -> int:
+    """Free entries of every covariance matrix, and the residual variance."""
+    sizes = [stop - start for level in products.levels for start, stop in level.blocks]
+    return sum(q * (q + 1) // 2 for q in sizes) + 1

@@ -22,8 +22,12 @@ from bayesmix.results.components import (
     component_values,
     has_slopes,
     level_variances,
+    parameter_count,
 )
+from bayesmix.results.criteria import corrected_aic, criteria_table
 from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
+from bayesmix.results.random_terms import random_terms_table
+from bayesmix.results.singular import SingularReport, report_singularity
 from bayesmix.tables import Header, format_summary, format_table
 
 Floats = NDArray[np.float64]
@@ -72,7 +76,7 @@ class LikelihoodFit:
     @property
     def n_parameters(self) -> int:
         """Fixed effects, covariance parameters and the residual variance, as lme4 counts them."""
-        return self.products.n_fixed + sum(_entries(level.blocks) for level in self.design.levels) + 1
+        return parameter_count(self.products)
 
     @property
     def aic(self) -> float:
@@ -83,6 +87,58 @@ class LikelihoodFit:
     def bic(self) -> float:
         """Schwarz's criterion with the number of rows, as lme4."""
         return float(self.criterion + np.log(self.design.n) * self.n_parameters)
+
+    @property
+    def aicc(self) -> float:
+        """AIC corrected for few rows, AIC + 2 k (k + 1)/(n - k - 1), counted as :attr:`aic`."""
+        return corrected_aic(self.criterion, self.n_parameters, self.products.n)
+
+    def information_criteria(self) -> pd.DataFrame:
+        """AIC, AICc and BIC as each program counts parameters and observations.
+
+        Under REML, SAS and SPSS count covariance parameters only and take the fixed effects off n; SAS's BIC takes the
+        number of subjects. Compare numbers of one row only.
+
+        Returns
+        -------
+        DataFrame
+            Index program (lme4, sas, spss, stata); aic, aicc, bic, k, n_aicc, n_bic.
+        """
+        return criteria_table(self.design, self.products, self.solution)
+
+    def random_terms(self) -> pd.DataFrame:
+        """Likelihood-ratio test of each random term, the model fitted again without it by the same method.
+
+        Terms are left out as by lmerTest's ranova: ``(ses | school)`` becomes ``(1 | school)``, ``(1 | school)`` goes.
+
+        Returns
+        -------
+        DataFrame
+            Index (level, term); left (the bars that remain at the level), n_par, loglik, aic, chisq, df, p, p_mixture,
+            p_low, p_high. ``attrs["note"]`` says what the p-values are.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> fit = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb")).reml()
+        >>> fit.random_terms()[["chisq", "df", "p", "p_mixture"]].iloc[0].round(4).tolist()
+        [4.7711, 2.0, 0.092, 0.0605]
+        """
+        self._need_levels()
+        return random_terms_table(self.design, self.products, self.solution)
+
+    def singular_report(self) -> SingularReport:
+        """In which directions the group effects vary, in which they do not, and what to try.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> fit = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff2")).reml()
+        >>> fit.singular_report().directions
+        (('Batch', 'Intercept'),)
+        """
+        self._need_levels()
+        return report_singularity(self.design, self.products, self.solution)
 
     @property
     def sigma(self) -> float:
@@ -356,7 +412,8 @@ class LikelihoodFit:
         if self.singular:
             notes.append(
                 "The fit is singular: a variance is zero or a correlation is 1. The estimate is the optimum, but the "
-                "data do not support this many effects; simplify the random part or use priors."
+                "data do not support this many effects; simplify the random part or use priors. "
+                ".singular_report() says which effects, and what to try."
             )
         return notes
 
@@ -367,11 +424,6 @@ class LikelihoodFit:
         """Refuse what makes no sense without groups."""
         if not self.design.levels:
             raise ArgumentError("This model has no levels.", "Expected a formula with a bar.", "Add (1 | group).")
-
-
-def _entries(blocks: tuple[tuple[int, int], ...]) -> int:
-    """Free entries of block-diagonal covariance."""
-    return sum((stop - start) * (stop - start + 1) // 2 for start, stop in blocks)
 
 
 def _with_interval(mean: Floats, sd: Floats, prob: float) -> dict[str, Floats]:

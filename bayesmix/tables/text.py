@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+# Columns of a table printed as p-values.
+PROBABILITIES = ("p", "p_mixture", "p_low", "p_high")
+
 
 @dataclass(frozen=True)
 class Header:
@@ -51,7 +54,7 @@ def format_table(frame: pd.DataFrame, decimals: Mapping[str, int] | int = 4, ind
     body = []
     for name in frame.columns:
         places = decimals if isinstance(decimals, int) else decimals.get(str(name), 4)
-        cells = [format_p(v) if name == "p" else format_number(v, places) for v in frame[name]]
+        cells = [format_p(v) if name in PROBABILITIES else format_number(v, places) for v in frame[name]]
         body.append([str(name), *cells])
     columns = [[head, *cells] for head, cells in labels] + body
     widths = [max(len(cell) for cell in column) for column in columns]
