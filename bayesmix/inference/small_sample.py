@@ -185,3 +185,15 @@ def _invert_information(found: Floats) -> Floats:
     known = values > 1e-10
     part = vectors[:, known] / scale[:, None]
     return np.asarray(part / values[known] @ part.T)
+
+
+def standard_errors(sample: SmallSample, contrasts: Floats) -> Floats:
+    """Standard errors of contrasts of the fixed effects, (q,), at the estimated variances."""
+    return np.asarray(np.linalg.norm(sample.whiten(contrasts), axis=1))
+
+
+def large_sample_test(sample: SmallSample, contrasts: Floats, distance: Floats, den_df: float) -> FTest:
+    """F test of contrasts of rank q with given denominator degrees of freedom; Wald's chi-square over q if infinite."""
+    left, sizes, _ = np.linalg.svd(sample.whiten(contrasts), full_matrices=False)
+    t = (left.T @ distance) / sizes
+    return FTest(float(t @ t / len(t)), len(t), den_df)
