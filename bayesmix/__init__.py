@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bayesmix.results.bayes_fit import BayesFit
     from bayesmix.results.comparison import Comparison, compare
     from bayesmix.results.likelihood_fit import LikelihoodFit
+    from bayesmix.results.wald_test import WaldTest, wald
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
@@ -25,9 +26,11 @@ _HOMES = {
     "LikelihoodFit": "bayesmix.results.likelihood_fit",
     "Model": "bayesmix.model",
     "Optimizer": "bayesmix.inference.ml",
+    "WaldTest": "bayesmix.results.wald_test",
     "compare": "bayesmix.results.comparison",
     "list_datasets": "bayesmix.datasets",
     "load_dataset": "bayesmix.datasets",
+    "wald": "bayesmix.results.wald_test",
 }
 
 __all__ = [
@@ -38,9 +41,11 @@ __all__ = [
     "LikelihoodFit",
     "Model",
     "Optimizer",
+    "WaldTest",
     "compare",
     "list_datasets",
     "load_dataset",
+    "wald",
 ]
 
 

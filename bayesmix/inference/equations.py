@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,7 @@ class Units:
 def is_chain(levels: Sequence[Units]) -> bool:
     """Whether every group of a level lies in one group of the level after it."""
     return all(
-        len(np.unique(lower.codes * upper.number + upper.codes)) == lower.number
-        for lower, upper in zip(levels, levels[1:], strict=False)
+        len(np.unique(lower.codes * upper.number + upper.codes)) == lower.number for lower, upper in pairwise(levels)
     )
 
 
@@ -118,7 +118,7 @@ def constant_columns(X: Floats, codes: Integers) -> NDArray[np.bool_]:
 
 
 def _memberships(X: Floats, level: Units) -> NDArray[np.bool_]:
-    """For each column and effect of a level, whether the column is the effect times a constant of each group, (p, q)."""
+    """Whether each column is each effect of a level times a constant of each group, (p, q)."""
     found = np.zeros((X.shape[1], level.effects.shape[1]), dtype=bool)
     for number, effect in enumerate(level.effects.T):
         # The row of each group in which the effect is largest tells the constant.

@@ -32,14 +32,14 @@ def adjusted_errors(sample: SmallSample, contrasts: Floats) -> Floats:
     Examples
     --------
     >>> import bayesmix as bx
-    >>> from bayesmix.inference.small_sample import small_sample
+    >>> from bayesmix.inference.small_sample import differentiate_vcov
     >>> fit = bx.Model("Reaction ~ Days + (1 | Subject)", bx.load_dataset("sleepstudy")).reml()
-    >>> [float(se) for se in adjusted_errors(small_sample(fit.products, fit.solution), np.eye(2)).round(5)]
+    >>> [float(se) for se in adjusted_errors(differentiate_vcov(fit.products, fit.solution), np.eye(2)).round(5)]
     [9.74672, 0.80421]
     """
     rows = sample.whiten(contrasts)
     adjusted = np.eye(rows.shape[1]) + _adjustment_of(sample).excess
-    return np.sqrt(np.einsum("qa,ab,qb->q", rows, adjusted, rows))
+    return np.asarray(np.sqrt(np.einsum("qa,ab,qb->q", rows, adjusted, rows)))
 
 
 def kenward_roger_df(sample: SmallSample, contrasts: Floats) -> Floats:
@@ -79,9 +79,9 @@ def kenward_roger_test(sample: SmallSample, contrasts: Floats, distance: Floats)
     Examples
     --------
     >>> import bayesmix as bx
-    >>> from bayesmix.inference.small_sample import small_sample
+    >>> from bayesmix.inference.small_sample import differentiate_vcov
     >>> fit = bx.Model("score ~ Machine + (1 | Worker)", bx.load_dataset("machines")).reml()
-    >>> test = kenward_roger_test(small_sample(fit.products, fit.solution), np.eye(3)[1:], fit.solution.beta[1:])
+    >>> test = kenward_roger_test(differentiate_vcov(fit.products, fit.solution), np.eye(3)[1:], fit.solution.beta[1:])
     >>> round(test.statistic, 4), test.num_df, round(test.den_df, 4), round(test.scale, 4)
     (87.7982, 2, 46.0, 1.0)
     """

@@ -16,7 +16,7 @@ def satterthwaite_df(sample: SmallSample, contrasts: Floats) -> Floats:
     Parameters
     ----------
     sample : SmallSample
-        From :func:`bayesmix.inference.small_sample.small_sample`.
+        From :func:`bayesmix.inference.small_sample.differentiate_vcov`.
     contrasts : (q, p) array
         One contrast of the fixed effects in each row.
 
@@ -33,9 +33,9 @@ def satterthwaite_df(sample: SmallSample, contrasts: Floats) -> Floats:
     Examples
     --------
     >>> import bayesmix as bx
-    >>> from bayesmix.inference.small_sample import small_sample
+    >>> from bayesmix.inference.small_sample import differentiate_vcov
     >>> fit = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff")).reml()
-    >>> float(satterthwaite_df(small_sample(fit.products, fit.solution), np.ones((1, 1)))[0].round(4))
+    >>> float(satterthwaite_df(differentiate_vcov(fit.products, fit.solution), np.ones((1, 1)))[0].round(4))
     5.0
     """
     rows = sample.whiten(contrasts)
@@ -66,9 +66,9 @@ def satterthwaite_test(sample: SmallSample, contrasts: Floats, distance: Floats)
     Examples
     --------
     >>> import bayesmix as bx
-    >>> from bayesmix.inference.small_sample import small_sample
+    >>> from bayesmix.inference.small_sample import differentiate_vcov
     >>> fit = bx.Model("Reaction ~ Days + (Days | Subject)", bx.load_dataset("sleepstudy")).reml()
-    >>> test = satterthwaite_test(small_sample(fit.products, fit.solution), np.eye(2), fit.solution.beta)
+    >>> test = satterthwaite_test(differentiate_vcov(fit.products, fit.solution), np.eye(2), fit.solution.beta)
     >>> test.num_df, round(test.den_df, 3), round(test.statistic, 3)
     (2, 17.0, 716.015)
     """

@@ -92,7 +92,7 @@ class FTest:
     scale: float = 1.0
 
 
-def small_sample(products: CrossProducts, solution: MlSolution) -> SmallSample:
+def differentiate_vcov(products: CrossProducts, solution: MlSolution) -> SmallSample:
     """Differentiate the covariance of the fixed effects at the estimate.
 
     Parameters

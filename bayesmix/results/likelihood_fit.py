@@ -16,7 +16,7 @@ from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.inference.conditional import ConditionalEffects, conditional_effects
 from bayesmix.inference.information import component_covariance
 from bayesmix.inference.ml import MlSolution
-from bayesmix.inference.small_sample import SmallSample, small_sample
+from bayesmix.inference.small_sample import SmallSample, differentiate_vcov
 from bayesmix.likelihood.coordinates import block_entries
 from bayesmix.results.anova import anova_table
 from bayesmix.results.components import (
@@ -112,7 +112,7 @@ class LikelihoodFit:
 
     @cached_property
     def _small_sample(self) -> SmallSample:
-        return small_sample(self.products, self.solution)
+        return differentiate_vcov(self.products, self.solution)
 
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects, (p, p)."""

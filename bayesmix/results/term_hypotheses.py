@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import chain, combinations, product
 from math import prod
 from typing import Any
@@ -158,7 +157,10 @@ def _part(design: Design, factors: Sequence[Factor], part: Part) -> Floats:
             blocks.append(np.column_stack([-np.ones(size - 1), np.eye(size - 1)]))
         else:
             blocks.append(np.eye(size) if factor in apart else np.full((1, size), 1 / size))
-    return reduce(np.kron, blocks, np.ones((1, 1)))
+    out: Floats = np.ones((1, 1))
+    for block in blocks:
+        out = np.kron(out, block)
+    return out
 
 
 def _on_grid(design: Design, factors: Sequence[Factor]) -> Floats:
@@ -172,9 +174,7 @@ def _on_grid(design: Design, factors: Sequence[Factor]) -> Floats:
             "Use type=1 or type=2.",
         )
     codes = np.indices(sizes).reshape(len(sizes), -1) if sizes else np.zeros((0, 1), np.int64)
-    grid = {
-        name: Categories(name, code, known) for (name, known), code in zip(labels.items(), codes, strict=True)
-    }
+    grid = {name: Categories(name, code, known) for (name, known), code in zip(labels.items(), codes, strict=True)}
     named = {factor.text for factor in factors}
     parts = [
         ModelColumn(tuple(atom for atom in design.columns[i].atoms if atom.factor.text in named)) for i in design.fixed
