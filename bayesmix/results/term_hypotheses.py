@@ -159,7 +159,7 @@ def _part(design: Design, factors: Sequence[Factor], part: Part) -> Floats:
             blocks.append(np.eye(size) if factor in apart else np.full((1, size), 1 / size))
     out: Floats = np.ones((1, 1))
     for block in blocks:
-        out = np.kron(out, block)
+        out = np.asarray(np.kron(out, block))
     return out
 
 
