@@ -35,7 +35,7 @@ def adjusted_errors(sample: SmallSample, contrasts: Floats) -> Floats:
     >>> from bayesmix.inference.small_sample import differentiate_vcov
     >>> fit = bx.Model("Reaction ~ Days + (1 | Subject)", bx.load_dataset("sleepstudy")).reml()
     >>> [float(se) for se in adjusted_errors(differentiate_vcov(fit.products, fit.solution), np.eye(2)).round(5)]
-    [9.74672, 0.80421]
+    [9.74672, 0.80422]
     """
     rows = sample.whiten(contrasts)
     adjusted = np.eye(rows.shape[1]) + _adjustment_of(sample).excess

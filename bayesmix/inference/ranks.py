@@ -12,6 +12,7 @@ from scipy.linalg import lapack, solve_triangular
 from scipy.sparse.csgraph import connected_components
 
 from bayesmix.errors import ArgumentError
+from bayesmix.inference.threads import one_blas_thread
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -68,10 +69,11 @@ def joint_rank(X: Floats, effects: Sequence[Effects]) -> int:
     squares = (Z.T @ Z).tocsr()
     with_fixed = Z.T @ X
     rank, left = 0, X.T @ X
-    for members in _components(squares):
-        found, explained = _explained(squares[members][:, members].toarray(), with_fixed[members])
-        rank += found
-        left -= explained
+    with one_blas_thread():
+        for members in _components(squares):
+            found, explained = _explained(squares[members][:, members].toarray(), with_fixed[members])
+            rank += found
+            left -= explained
     return rank + int((np.linalg.eigvalsh(left) > TOLERANCE * len(X)).sum())
 
 

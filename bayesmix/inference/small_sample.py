@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts
 from bayesmix.inference.ml import MlSolution, omega_jacobian, theta_hessian
+from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
 from bayesmix.likelihood.derivatives import SecondOrder, information, second_order_pass
 
@@ -107,13 +108,14 @@ def differentiate_vcov(products: CrossProducts, solution: MlSolution) -> SmallSa
     SmallSample
         From one second-order pass; nothing is of the size of the data.
     """
-    coordinates = fit_coordinates(products)
-    at = second_order_pass(coordinates, solution.inner_theta)
-    inverse = solution.inner_inverse
-    root = np.linalg.cholesky(inverse) if len(inverse) else inverse
-    slopes, inverse_hessian = _along_profile(products, solution, coordinates, at, root)
-    nu = products.n - products.n_fixed if solution.reml or not products.levels else products.n
-    adjustment = _adjustment(products.n, at, root) if solution.reml else None
+    with one_blas_thread():
+        coordinates = fit_coordinates(products)
+        at = second_order_pass(coordinates, solution.inner_theta)
+        inverse = solution.inner_inverse
+        root = np.linalg.cholesky(inverse) if len(inverse) else inverse
+        slopes, inverse_hessian = _along_profile(products, solution, coordinates, at, root)
+        nu = products.n - products.n_fixed if solution.reml or not products.levels else products.n
+        adjustment = _adjustment(products.n, at, root) if solution.reml else None
     arrays = [slopes, inverse_hessian]
     if adjustment is not None:
         arrays += [adjustment.slopes, adjustment.weights, adjustment.excess]

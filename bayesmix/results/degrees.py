@@ -90,39 +90,39 @@ def counted_df(design: Design, products: CrossProducts, method: str) -> tuple[Fl
 def _containment(design: Design, products: CrossProducts) -> tuple[Floats, str | None]:
     """SAS's default: the smallest rank contribution of the group effects that contain a term by name.
 
+    The contribution of an effect is the rank it adds to the fixed effects and the group effects before it, levels of
+    few groups first, as they are written in SAS: after the effects of lower levels a higher one would add nothing.
     SAS/STAT User's Guide, PROC MIXED, option DDFM=CONTAIN.
     """
-    inner = standardise(design.values[:, 1:]).values
-    W = np.column_stack([np.ones(design.n), inner, np.zeros(design.n)])
-    X = W @ independent(products.fixed_basis)
-    terms = [_terms_of(level.effects) for level in design.levels]
-
-    def rank(without: tuple[int, frozenset[Factor]] | None) -> int:
-        parts = []
-        for number, level in enumerate(design.levels):
-            kept = [i for i, term in enumerate(terms[number]) if (number, term) != without]
-            if kept:
-                found = products.levels[number]
-                basis = independent(found.basis[:, kept])
-                parts.append(Effects(W[:, found.columns] @ basis, level.grouping.codes))
-        return joint_rank(X, parts)
-
-    full = rank(None)
-    contribution: dict[tuple[int, frozenset[Factor]], int] = {}
+    contributions, rank = _contributions(design, products)
+    rows = float(design.n - rank)
     df = np.empty(len(design.fixed))
     for place, number in enumerate(design.fixed):
         named = _variables(frozenset(atom.factor for atom in design.columns[number].atoms))
-        containing = [
-            (at, term)
-            for at, level in enumerate(design.levels)
-            for term in dict.fromkeys(terms[at])
-            if named <= _variables(term) | set(level.grouping.columns)
-        ]
-        for key in containing:
-            if key not in contribution:
-                contribution[key] = full - rank(key)
-        df[place] = min((contribution[key] for key in containing), default=design.n - full)
-    return df, _containment_note(design, df == design.n - full)
+        df[place] = min((added for holds, added in contributions if named <= holds), default=rows)
+    return df, _containment_note(design, df == rows)
+
+
+def _contributions(design: Design, products: CrossProducts) -> tuple[list[tuple[set[str], int]], int]:
+    """Variables of every group effect with the rank it adds, and the rank of [X Z]."""
+    inner = standardise(design.values[:, 1:]).values
+    W = np.column_stack([np.ones(design.n), inner, np.zeros(design.n)])
+    X = W @ independent(products.fixed_basis)
+    rank, parts = joint_rank(X, []), []
+    found = []
+    for number in sorted(range(len(design.levels)), key=lambda at: products.levels[at].n_groups):
+        level, columns = design.levels[number], products.levels[number].columns
+        terms = _terms_of(level.effects)
+        kept: list[int] = []
+        for term in dict.fromkeys(terms):
+            kept += [i for i, own in enumerate(terms) if own == term]
+            basis = independent(products.levels[number].basis[:, kept])
+            part = Effects(W[:, columns] @ basis, level.grouping.codes)
+            total = joint_rank(X, [*parts, part])
+            found.append((_variables(term) | set(level.grouping.columns), total - rank))
+            rank = total
+        parts.append(part)
+    return found, rank
 
 
 def _terms_of(effects: Sequence[ModelColumn]) -> list[frozenset[Factor]]:
