@@ -166,7 +166,20 @@ class LikelihoodFit:
         return table.rename_axis("term")
 
     def anova(self, *, type: int = 3, df: str = "satterthwaite", **unknown: Any) -> pd.DataFrame:
-        """F tests of the terms of the fixed part; see :func:`bayesmix.results.anova.anova_table`."""
+        """F tests of the terms of the fixed part; see :func:`bayesmix.results.anova.anova_table`.
+
+        Parameters
+        ----------
+        type : {3, 2, 1}
+            By sum-to-zero coefficients; each term after all that do not contain it; or after those before it.
+        df : {"satterthwaite", "kenward-roger", "containment", "hlm", "between-within", "residual"}
+            Degrees of freedom of the denominator.
+
+        Returns
+        -------
+        DataFrame
+            Index term; sum_sq, mean_sq, num_df, den_df, F, p.
+        """
         refuse_unknown("anova", unknown, ("type", "df"))
         return anova_table(self, type, df)
 

@@ -98,7 +98,6 @@ def _swept(design: Design, order: Integers, wanted: Integers) -> Floats:
     rows = np.zeros((len(wanted), len(order)))
     for row, place in zip(rows, places, strict=True):
         row[order] = upper[place] / upper[place, place]
-        row[order[:place]] = 0.0
     return rows
 
 

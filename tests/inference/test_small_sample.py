@@ -196,6 +196,18 @@ def test_one_contrast_tested_alone_or_as_several(fit: bx.LikelihoodFit) -> None:
     assert_allclose(two.scale, 1.0)
 
 
+def test_a_direction_that_is_no_parameter(rng: np.random.Generator) -> None:
+    """``||`` over a factor counts a common intercept twice; the criterion is flat along it and the df do not see it."""
+    frame = random_frame(rng, n=300, groups=12)
+    frame["y"] += 4 * rng.normal(size=(12, 3))[frame["top"], frame["f"].map({"a": 0, "b": 1, "c": 2})]
+    fits = [bx.Model(f"y ~ f + {part}", frame).reml() for part in ("(0 + f | top)", "(f || top)")]
+    assert_allclose(fits[1].criterion, fits[0].criterion, rtol=1e-10)
+    one, two = (differentiate_vcov(fit.products, fit.solution) for fit in fits)
+    assert_allclose(satterthwaite_df(two, np.eye(3)), satterthwaite_df(one, np.eye(3)), rtol=1e-5)
+    assert_allclose(kenward_roger_df(two, np.eye(3)), kenward_roger_df(one, np.eye(3)), rtol=1e-5)
+    assert_allclose(adjusted_errors(two, np.eye(3)), adjusted_errors(one, np.eye(3)), rtol=1e-6)
+
+
 @pytest.mark.parametrize("formula", ["y ~ x + (x | top)", "y ~ x + (1 | top/inner)"])
 @pytest.mark.parametrize("shift, unit", [(1e6, 1.0), (0.0, 1e6), (-3e4, 1e-5)])
 def test_units_and_means_of_a_column_do_not_matter(formula: str, shift: float, unit: float) -> None:

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from bayesmix.errors import ArgumentError
 from bayesmix.results.hypotheses import Vocabulary, read_hypotheses, vocabulary
 
-NAMES = ["Intercept", "a", "b", "f[x y]", "f[-1]", "g[yes]", "a:g[yes]", "I(a^2)", "log(b + 1)", "my var", "1st"]
+NAMES = ["Intercept", "a", "b", "f[x y]", "f[-1]", "g[yes]", "a:g[yes]", "I(a^2)", "log(b + 1)", "my var", "1st", "my"]
 TERMS = {"a": [1], "b": [2], "f": [3, 4], "g": [5], "a:g": [6], "my var": [9]}
 
 
@@ -59,6 +59,7 @@ def row(value: float = 0.0, **weights: float) -> list[float]:
         ("log(b + 1) - 2*a = 0", [row(p8=1, p1=-2)]),
         ("my var = 0", [row(p9=1)]),
         ("`my var` - `a` = 0", [row(p9=1, p1=-1)]),
+        ("my = my var", [row(p11=1, p9=-1)]),
         ("1st = 1", [row(1, p10=1)]),
         ("Intercept = 10", [row(10, p0=1)]),
     ],
