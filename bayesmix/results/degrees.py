@@ -108,7 +108,8 @@ def _contributions(design: Design, products: CrossProducts) -> tuple[list[tuple[
     inner = standardise(design.values[:, 1:]).values
     W = np.column_stack([np.ones(design.n), inner, np.zeros(design.n)])
     X = W @ independent(products.fixed_basis)
-    rank, parts = joint_rank(X, []), []
+    rank = joint_rank(X, [])
+    parts: list[Effects] = []
     found = []
     for number in sorted(range(len(design.levels)), key=lambda at: products.levels[at].n_groups):
         level, columns = design.levels[number], products.levels[number].columns
