@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bayesmix.results.homogeneity import homogeneity_test
     from bayesmix.results.likelihood_fit import LikelihoodFit
     from bayesmix.results.likelihood_ratio import LikelihoodRatioTest, lrt
+    from bayesmix.results.wald_test import WaldTest, wald
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
@@ -28,11 +29,13 @@ _HOMES = {
     "LikelihoodRatioTest": "bayesmix.results.likelihood_ratio",
     "Model": "bayesmix.model",
     "Optimizer": "bayesmix.inference.optimizer",
+    "WaldTest": "bayesmix.results.wald_test",
     "compare": "bayesmix.results.comparison",
     "homogeneity_test": "bayesmix.results.homogeneity",
     "list_datasets": "bayesmix.datasets",
     "load_dataset": "bayesmix.datasets",
     "lrt": "bayesmix.results.likelihood_ratio",
+    "wald": "bayesmix.results.wald_test",
 }
 
 __all__ = [
@@ -44,11 +47,13 @@ __all__ = [
     "LikelihoodRatioTest",
     "Model",
     "Optimizer",
+    "WaldTest",
     "compare",
     "homogeneity_test",
     "list_datasets",
     "load_dataset",
     "lrt",
+    "wald",
 ]
 
 

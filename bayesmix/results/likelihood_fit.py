@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bayesmix.design import CrossProducts, Design
-from bayesmix.errors import ArgumentError, require_coverage
+from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.inference.conditional import ConditionalEffects, conditional_effects
 from bayesmix.inference.information import component_covariance
 from bayesmix.inference.ml import MlSolution
+from bayesmix.inference.small_sample import SmallSample, differentiate_vcov
 from bayesmix.likelihood.coordinates import block_entries
+from bayesmix.results.anova import anova_table
 from bayesmix.results.components import (
     ICC_NOTE,
     component_index,
@@ -24,7 +27,9 @@ from bayesmix.results.components import (
     level_variances,
     parameter_count,
 )
+from bayesmix.results.contrasts import contrast_table
 from bayesmix.results.criteria import corrected_aic, criteria_table
+from bayesmix.results.degrees import COUNTED, ESTIMATED, TITLES, check_method
 from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
 from bayesmix.results.random_terms import random_terms_table
 from bayesmix.results.singular import SingularReport, report_singularity
@@ -161,6 +166,10 @@ class LikelihoodFit:
     def _conditional(self) -> ConditionalEffects:
         return conditional_effects(self.products, self.solution)
 
+    @cached_property
+    def _small_sample(self) -> SmallSample:
+        return differentiate_vcov(self.products, self.solution)
+
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects, (p, p)."""
         names = list(self.design.fixed_names)
@@ -173,42 +182,62 @@ class LikelihoodFit:
             for level, sigma in zip(self.design.levels, self.solution.covariances, strict=True)
         }
 
-    def fixed_effects(self, *, df: str = "z", prob: float = 0.95) -> pd.DataFrame:
-        """Fixed effects with Wald tests and intervals.
+    def fixed_effects(self, *, df: str = "satterthwaite", prob: float = 0.95, **unknown: Any) -> pd.DataFrame:
+        """Fixed effects with t tests and intervals.
 
         Parameters
         ----------
-        df : {"z"}
-            Degrees of freedom; ``"z"`` is the normal distribution (infinite df).
+        df : {"satterthwaite", "kenward-roger", "containment", "hlm", "between-within", "residual", "z"}
+            Degrees of freedom. ``"satterthwaite"`` is by the observed information, as lmerTest; ``"kenward-roger"``
+            (REML only) adjusts the standard errors too; ``"containment"`` is SAS's default and ``"hlm"`` HLM's rule;
+            ``"z"`` is the normal distribution.
         prob : float
             Coverage of the intervals.
 
         Returns
         -------
         DataFrame
-            Index term; estimate, se, df, t, p, ci_low, ci_high.
+            Index term; estimate, se, df, t, p, ci_low, ci_high. A rule that needs explaining is explained in
+            ``attrs["note"]``.
 
         Raises
         ------
         ArgumentError
-            Another ``df``.
+            Another ``df``, or one that this fit does not allow.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> fit = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb")).reml()
+        >>> fit.fixed_effects()["df"].round(2).tolist()
+        [145.55, 157.53]
+        >>> fit.fixed_effects(df="hlm")["df"].tolist()
+        [159.0, 159.0]
         """
-        if df != "z":
-            raise ArgumentError(f"df={df!r} is not offered.", "Expected 'z' (normal).", "Use df='z'.")
+        refuse_unknown("fixed_effects", unknown, ("df", "prob"))
+        check_method(df, (*ESTIMATED, *COUNTED, "z"), self.solution.reml)
         require_coverage(prob)
-        estimate, se = self.solution.beta, np.sqrt(np.diag(self.solution.vcov))
-        t = estimate / se
-        half = stats.norm.ppf(0.5 + prob / 2) * se
-        columns = {
-            "estimate": estimate,
-            "se": se,
-            "df": np.full(len(se), np.inf),
-            "t": t,
-            "p": 2 * stats.norm.sf(np.abs(t)),
-            "ci_low": estimate - half,
-            "ci_high": estimate + half,
-        }
-        return pd.DataFrame(columns, index=pd.Index(self.design.fixed_names, name="term"))
+        names = self.design.fixed_names
+        table = contrast_table(self, np.eye(len(names)), np.zeros(len(names)), names, df, prob)
+        return table.rename_axis("term")
+
+    def anova(self, *, type: int = 3, df: str = "satterthwaite", **unknown: Any) -> pd.DataFrame:
+        """F tests of the terms of the fixed part; see :func:`bayesmix.results.anova.anova_table`.
+
+        Parameters
+        ----------
+        type : {3, 2, 1}
+            By sum-to-zero coefficients; each term after all that do not contain it; or after those before it.
+        df : {"satterthwaite", "kenward-roger", "containment", "hlm", "between-within", "residual"}
+            Degrees of freedom of the denominator.
+
+        Returns
+        -------
+        DataFrame
+            Index term; sum_sq, mean_sq, num_df, den_df, F, p.
+        """
+        refuse_unknown("anova", unknown, ("type", "df"))
+        return anova_table(self, type, df)
 
     def variance_components(self, *, se: str = "reml") -> pd.DataFrame:
         """Variances, covariances and correlations of every level, and the residual variance.
@@ -396,7 +425,7 @@ class LikelihoodFit:
         name = "Multilevel model" if design.levels else "Linear model"
         sections = [
             ("Variance components", format_table(self.variance_components())),
-            ("Fixed effects (normal approximation)", format_table(self.fixed_effects().drop(columns="df"))),
+            (f"Fixed effects ({TITLES['satterthwaite']})", format_table(self.fixed_effects(), {"df": 2})),
         ]
         if design.levels:
             sections.insert(1, ("Intraclass correlation", format_table(self.icc())))

@@ -20,6 +20,7 @@ import bayesmix as bx
 
 REFERENCE = json.loads((Path(__file__).parent / "lme4.json").read_text(encoding="utf-8"))
 MODELS = {model["id"]: model for model in REFERENCE["models"]}
+TESTS = json.loads((Path(__file__).parent / "degrees.json").read_text(encoding="utf-8"))["models"]
 
 # Data sets under names of our own, and their columns where those were renamed.
 DATASETS = {"Hsb82": "hsb"}
@@ -144,6 +145,38 @@ def test_fixed_effects(pair: Pair) -> None:
     for column in ("estimate", "se"):
         expected = [effect[column] for effect in pair.theirs["fixed"]]
         assert_allclose(table[column], expected, rtol=1e-5, atol=pair.root_floor)
+
+
+def test_satterthwaite(pair: Pair) -> None:
+    """To 1e-5: what an estimate that is known to 1e-6 leaves of a ratio of its derivatives."""
+    table = pair.ours.fixed_effects().iloc[pair.fixed_order()]
+    expected = pd.DataFrame(TESTS[pair.theirs["id"]]["satterthwaite"])
+    assert_allclose(table["df"], expected["df"], rtol=1e-5)
+    assert_allclose(table["t"], expected["t"], rtol=1e-5, atol=1e-5)
+    assert_allclose(table["p"], expected["p"], rtol=1e-3, atol=1e-300)
+
+
+@pytest.mark.parametrize("name", [name for name, tests in TESTS.items() if "kenward_roger" in tests])
+def test_kenward_roger(name: str, pair_of: Callable[[str], Pair]) -> None:
+    pair = pair_of(name)
+    table = pair.ours.fixed_effects(df="kenward-roger").iloc[pair.fixed_order()]
+    expected = pd.DataFrame(TESTS[name]["kenward_roger"])
+    assert_allclose(table["se"], expected["se"], rtol=1e-7)
+    assert_allclose(table["df"], expected["df"], rtol=1e-7)
+    assert_allclose(table["t"], expected["t"], rtol=1e-6)
+    assert_allclose(table["p"], expected["p"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name, tests in TESTS.items() if "anova_type3" in tests])
+def test_type_three(name: str, pair_of: Callable[[str], Pair]) -> None:
+    pair = pair_of(name)
+    table = pair.ours.anova().rename(index=lambda label: frozenset(label.split(":")))
+    expected = pd.DataFrame(TESTS[name]["anova_type3"])
+    table = table.loc[[frozenset(label.split(":")) for label in expected["term"]]]
+    assert list(table["num_df"]) == list(expected["num_df"])
+    for column, tolerance in (("F", 1e-6), ("den_df", 1e-5), ("sum_sq", 1e-6)):
+        assert_allclose(table[column], expected[column], rtol=tolerance)
+    assert_allclose(table["p"], expected["p"], rtol=1e-3, atol=1e-300)
 
 
 def test_covariance_of_fixed_effects(pair: Pair) -> None:

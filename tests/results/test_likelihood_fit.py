@@ -64,7 +64,7 @@ def test_vcov(hsb_reml: bx.LikelihoodFit) -> None:
 
 
 def test_fixed_effects(hsb_reml: bx.LikelihoodFit) -> None:
-    table = hsb_reml.fixed_effects()
+    table = hsb_reml.fixed_effects(df="z")
     assert list(table.columns) == ["estimate", "se", "df", "t", "p", "ci_low", "ci_high"]
     assert table.index.name == "term"
     assert list(table.index) == ["Intercept", "ses"]
@@ -76,13 +76,13 @@ def test_fixed_effects(hsb_reml: bx.LikelihoodFit) -> None:
     half = stats.norm.ppf(0.975) * table["se"]
     assert_allclose(table["ci_low"], table["estimate"] - half)
     assert_allclose(table["ci_high"], table["estimate"] + half)
-    wide = hsb_reml.fixed_effects(prob=0.99)
+    wide = hsb_reml.fixed_effects(df="z", prob=0.99)
     assert_allclose(wide["ci_high"] - wide["estimate"], stats.norm.ppf(0.995) * table["se"])
 
 
-def test_fixed_effects_refuse_other_df(hsb_reml: bx.LikelihoodFit) -> None:
-    with pytest.raises(ArgumentError, match="'hlm'"):
-        hsb_reml.fixed_effects(df="hlm")
+def test_the_default_is_satterthwaite(hsb_reml: bx.LikelihoodFit) -> None:
+    pd.testing.assert_frame_equal(hsb_reml.fixed_effects(), hsb_reml.fixed_effects(df="satterthwaite"))
+    assert_allclose(hsb_reml.fixed_effects()["df"], [145.5509, 157.5297], atol=5e-5)
 
 
 def test_variance_components(hsb_reml: bx.LikelihoodFit) -> None:
@@ -303,6 +303,7 @@ def test_summary(hsb_reml: bx.LikelihoodFit) -> None:
         "fitted by REML", "math ~ ses + (ses | school)", "7185", "school 160", "46640.3983", "46652.40", "46693.68",
         "12.6650", "0.1898", "2.3938", "0.1181", "4.8286", "2.1974", "0.4129", "0.6426", "-0.1543", "-0.1093",
         "36.8302", "6.0688", "0.1212", "average over the rows",
+        "Satterthwaite", "145.55", "157.53",
     ):  # fmt: skip
         assert part in text, part
     assert "singular" not in text
