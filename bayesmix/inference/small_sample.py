@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts
-from bayesmix.inference.ml import MlSolution, omega_jacobian, theta_hessian
+from bayesmix.inference.criterion import omega_jacobian, theta_hessian
+from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
 from bayesmix.likelihood.derivatives import SecondOrder, information, second_order_pass

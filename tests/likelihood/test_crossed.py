@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 import bayesmix as bx
 from bayesmix.inference.certificate import on_effects
-from bayesmix.inference.ml import omega_jacobian, theta_hessian
+from bayesmix.inference.criterion import omega_jacobian, theta_hessian
 from bayesmix.likelihood import crossed_derivatives, evaluation
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates, user_coordinates
 from bayesmix.likelihood.derivatives import second_order_pass
