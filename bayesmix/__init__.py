@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bayesmix.results.bayes_fit import BayesFit
     from bayesmix.results.comparison import Comparison, compare
     from bayesmix.results.likelihood_fit import LikelihoodFit
+    from bayesmix.results.published import Published
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
@@ -25,6 +26,7 @@ _HOMES = {
     "LikelihoodFit": "bayesmix.results.likelihood_fit",
     "Model": "bayesmix.model",
     "Optimizer": "bayesmix.inference.ml",
+    "Published": "bayesmix.results.published",
     "compare": "bayesmix.results.comparison",
     "list_datasets": "bayesmix.datasets",
     "load_dataset": "bayesmix.datasets",
@@ -38,6 +40,7 @@ __all__ = [
     "LikelihoodFit",
     "Model",
     "Optimizer",
+    "Published",
     "compare",
     "list_datasets",
     "load_dataset",
