@@ -20,7 +20,7 @@ Kind = Literal["fixed", "component", "statistic"]
 
 # What may be printed about one row, beside its estimate.
 COLUMNS = ("estimate", "se", "t", "df", "sd")
-STATISTICS = ("criterion", "loglik", "aic", "bic", "n")
+STATISTICS = ("criterion", "loglik", "aic", "bic", "n", "p")
 # The top of a TOML file; a model beside the numbers is for bayesmix.results.textbook.
 TOML_KEYS = ("title", "note", "model", "published")
 PARAMETERS = re.compile(r"^(?:(?:var|sd)(?:\(.+\))?|(?:cov|corr)\(.+\)|icc)$")
@@ -69,7 +69,7 @@ class Published:
         By (level, parameter), or a mapping of parameter to value by level. Parameters are ``var(x)``, ``sd(x)``,
         ``cov(x,z)``, ``corr(x,z)`` and ``icc``; the residual has ``("residual", "var")`` or ``("residual", "sd")``.
     statistics : mapping of str to value
-        Any of ``criterion`` (-2 log likelihood), ``loglik``, ``aic``, ``bic``, ``n``.
+        Any of ``criterion`` (-2 log likelihood), ``loglik``, ``aic``, ``bic``, ``n`` (rows), ``p`` (fixed effects).
     source : str
         Where the numbers were read.
     method : {"REML", "ML"}, optional

@@ -73,7 +73,7 @@ def _read_likelihood(fit: LikelihoodFit, prob: float) -> tuple[pd.DataFrame, ...
     variances = components[components.index.get_level_values(1).str.startswith("var")]
     sd = np.sqrt(variances["estimate"])
     roots = pd.DataFrame({"estimate": sd, "se": variances["se"] / (2 * sd.where(sd > 0))})
-    statistics = [fit.criterion, fit.loglik, fit.aic, fit.bic, float(fit.design.n)]
+    statistics = [fit.criterion, fit.loglik, fit.aic, fit.bic, *_sizes(fit)]
     return (
         _fixed_part(fit.fixed_effects(df="z", prob=prob)),
         components.drop(columns="sd"),
@@ -99,7 +99,7 @@ def _read_posterior(post: BayesFit, prob: float) -> tuple[pd.DataFrame, ...]:
         _renamed(post.variance_components(prob=prob)),
         _renamed(roots),
         _shares(shares),
-        _statistics([np.nan, np.nan, np.nan, np.nan, float(design.n)]),
+        _statistics([np.nan, np.nan, np.nan, np.nan, *_sizes(post)]),
     )
 
 
@@ -112,6 +112,11 @@ def _shares(frame: pd.DataFrame) -> pd.DataFrame:
     """Intraclass correlations by (level, ``icc``)."""
     index = pd.MultiIndex.from_tuples([(name, "icc") for name in frame.index], names=["part", "parameter"])
     return frame.set_axis(index) if len(frame) else frame
+
+
+def _sizes(fit: LikelihoodFit | BayesFit) -> list[float]:
+    """Rows and fixed effects."""
+    return [float(fit.design.n), float(len(fit.design.fixed_names))]
 
 
 def _statistics(values: list[float]) -> pd.DataFrame:

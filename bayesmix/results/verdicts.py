@@ -17,6 +17,8 @@ from bayesmix.results.readings import Reading
 
 FEW_GROUPS = 20
 SHOWN = 4
+# A printed number this many units of its last digit away, or this part of a standard error, is a slip of arithmetic.
+NEAR_UNITS, SLIGHT = 5, 0.01
 
 Row = tuple[str, str]
 
@@ -239,7 +241,9 @@ def _small_slips(off: Sequence[Check]) -> tuple[list[str], list[Check]]:
         taken += new
         if new:
             reasons.append(f"{_listed([check.row for check in new])} {words}")
-    near = [c for c in off if c not in taken and abs(c.printed.off(c.ours)) <= 5]
+    near = [
+        c for c in off if c not in taken and (abs(c.printed.off(c.ours)) <= NEAR_UNITS or abs(c.difference) < SLIGHT)
+    ]
     if near:
         units = max(abs(check.printed.off(check.ours)) for check in near)
         reasons.append(
