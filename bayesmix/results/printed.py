@@ -73,9 +73,9 @@ def read_printed(given: Any, where: str = "A published number") -> Printed:
 
     Parameters
     ----------
-    given : str or number
-        Text keeps its digits, trailing zeros too. A number counts with the digits of its shortest form, up to 7
-        significant ones: 12.6650 is 12.665, and 4.828636743126 is 4.828637.
+    given : str, Decimal or number
+        Text and decimals keep their digits, trailing zeros too. A number counts with the digits of its shortest form,
+        up to 7 significant ones: 12.6650 is 12.665, and 4.828636743126 is 4.828637.
     where : str
         What an error should name.
 
@@ -119,6 +119,8 @@ def _plain(text: str) -> str:
 
 def _shortest(number: Any) -> str:
     """The shortest text of a number, cut to the digits that programs share."""
+    if isinstance(number, Decimal):
+        return str(number)
     if isinstance(number, bool | np.bool_) or not isinstance(number, Real):
         raise TypeError
     value = float(number)

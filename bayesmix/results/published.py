@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -295,7 +296,7 @@ def from_mapping(given: Mapping[str, Any], name: str) -> Published:
 def read_toml(file: Path) -> dict[str, Any]:
     """The content of a TOML file with the keys of a textbook model."""
     try:
-        content = tomllib.loads(_existing(file).read_text(encoding="utf-8"))
+        content = tomllib.loads(_existing(file).read_text(encoding="utf-8"), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ArgumentError(f"{file.name} can not be read: {error}.", "Expected TOML.", "Correct the file.") from None
     known_keys(content, TOML_KEYS, file.name)

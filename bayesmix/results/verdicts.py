@@ -17,8 +17,9 @@ from bayesmix.results.readings import Reading
 
 FEW_GROUPS = 20
 SHOWN = 4
-# A printed number this many units of its last digit away, or this part of a standard error, is a slip of arithmetic.
-NEAR_UNITS, SLIGHT = 5, 0.01
+# A printed number one unit of its last digit away, or this part of a standard error or of itself, is a slip of
+# arithmetic.
+SLIGHT_ERROR, SLIGHT_SHARE = 0.01, 1e-4
 
 Row = tuple[str, str]
 
@@ -202,6 +203,10 @@ def _why_off(published: Published, reading: Reading, found: Audit) -> list[str]:
         if len(tried.off) < len(found.off) and (tried.agree or len(tried.off) <= len(found.off) / 2):
             text = f"its numbers are those of {other.name}, and {_method_difference(*_ordered(reading, other))}"
             return [text if tried.agree else f"{text}, but for {_listed([check.row for check in tried.off])}"]
+    if all(check.kind == "statistic" and check.row[1] in ("criterion", "loglik", "aic", "bic") for check in found.off):
+        return [
+            "programs differ in constants, in how they count parameters, and under REML by the coding of the columns"
+        ]
     reasons, left = _small_slips(found.off)
     far = [check for check in left if check.column == "estimate"]
     errors = [check for check in left if check.column != "estimate"]
@@ -241,9 +246,7 @@ def _small_slips(off: Sequence[Check]) -> tuple[list[str], list[Check]]:
         taken += new
         if new:
             reasons.append(f"{_listed([check.row for check in new])} {words}")
-    near = [
-        c for c in off if c not in taken and (abs(c.printed.off(c.ours)) <= NEAR_UNITS or abs(c.difference) < SLIGHT)
-    ]
+    near = [check for check in off if check not in taken and _is_slight(check)]
     if near:
         units = max(abs(check.printed.off(check.ours)) for check in near)
         reasons.append(
@@ -252,6 +255,16 @@ def _small_slips(off: Sequence[Check]) -> tuple[list[str], list[Check]]:
         )
     left = [check for check in off if check not in taken and check not in near]
     return reasons, left
+
+
+def _is_slight(check: Check) -> bool:
+    """Whether a number is off by what rounding and an unfinished optimisation may do."""
+    gap = abs(check.ours - check.printed.value)
+    return bool(
+        gap <= 1.001 * check.printed.unit
+        or abs(check.difference) < SLIGHT_ERROR
+        or gap < SLIGHT_SHARE * abs(check.printed.value)
+    )
 
 
 def _far_off(far: list[Check]) -> str:

@@ -52,7 +52,7 @@ def test_balanced_design_has_its_closed_form(centres: bx.LikelihoodFit) -> None:
 
 
 def test_total_variance_alone_is_nearly_enough(centres: bx.LikelihoodFit) -> None:
-    """V sqrt(2/J), with V = J SE(beta)^2 read off the fixed effects; what is left out is var(C), and never lowers it."""
+    """V sqrt(2/J), with V = J SE(beta)^2 read off the fixed effects; what is left out, var(C), never lowers it."""
     V = J * centres.vcov().to_numpy()
     rough = balanced_errors(V, J)[[0, 1, 0], [0, 1, 1]]
     assert_allclose(rough[:2], np.diag(V) * np.sqrt(2 / J), rtol=1e-12)
@@ -93,7 +93,7 @@ def test_treatment_centres_follow_from_the_errors_of_the_fixed_effects() -> None
 
 
 def test_printed_variances_alone_give_others() -> None:
-    """They leave out the sampling variance of a centre's own coefficient: 291.9, 2.55 and 27.1 are not what is printed."""
+    """They leave out the sampling variance of a centre's own coefficient, so 291.9, 2.55 and 27.1 are not printed."""
     errors = balanced_errors([[412.8, -38.1], [-38.1, 3.6]], 4)
     assert [f"{errors[0, 0]:.1f}", f"{errors[1, 1]:.2f}", f"{errors[0, 1]:.1f}"] == ["291.9", "2.55", "27.1"]
     # Nor can rounding of 412.8 to one decimal make up for it.
