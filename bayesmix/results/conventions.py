@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -26,17 +26,20 @@ COMPONENT_CONVENTIONS = {
     "reml": "observed REML information",
     "expected-reml": "expected REML information",
     "ml": "observed ML information",
-    "expected-ml": "expected ML information, as MLwiN",
+    "expected-ml": "expected ML information (as MLwiN)",
 }
 FIXED_CONVENTIONS = {
     "z": "normal approximation",
     "satterthwaite": "Satterthwaite",
     "kenward-roger": "Kenward-Roger",
-    "containment": "containment, as SAS",
-    "hlm": "HLM",
+    "containment": "containment (as SAS)",
+    "hlm": "HLM's rule",
     "between-within": "between-within",
     "residual": "residual degrees of freedom",
 }
+
+
+Row = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Check:
     kind : {"fixed", "component", "statistic"}
     """
 
-    row: tuple[str, str]
+    row: Row
     column: str
     printed: Printed
     ours: float
@@ -74,7 +77,7 @@ class Audit:
     ----------
     checks : tuple of Check
     fixed, components : str or None
-        The convention of the printed standard errors (and t, df), where it is not the one we use by default.
+        The conventions that the printed standard errors (and t, df) follow, where it is not the default one.
     """
 
     checks: tuple[Check, ...]
@@ -92,7 +95,7 @@ class Audit:
         return not self.off
 
 
-Lookup = Callable[[tuple[str, str], str], float]
+Lookup = Callable[[Row, str], float]
 
 
 def audit(entries: Sequence[Entry], reading: Reading, source: str) -> Audit:
@@ -122,13 +125,12 @@ def audit(entries: Sequence[Entry], reading: Reading, source: str) -> Audit:
             if entry.kind == kind and (number := getattr(entry, column)) is not None
         ]
         if printed:
-            convention, best = _best_convention(printed, reading, kind, table)
-            found[kind] = None if convention == next(iter(table)) else table.get(convention)
+            found[kind], best = _best_conventions(printed, reading, kind, table)
             checks += best
     return Audit(tuple(checks), found["fixed"], found["component"])
 
 
-def _estimate(entry: Entry, row: tuple[str, str], reading: Reading) -> Check:
+def _estimate(entry: Entry, row: Row, reading: Reading) -> Check:
     """An estimate beside ours."""
     here = reading.frame.loc[row]
     ours, se = float(here["estimate"]), float(here["se"])
@@ -140,33 +142,39 @@ def _estimate(entry: Entry, row: tuple[str, str], reading: Reading) -> Check:
     return Check(row, "estimate", entry.estimate, ours, agrees, difference, entry.kind)
 
 
-def _best_convention(
-    printed: Sequence[tuple[tuple[str, str], str, Printed]], reading: Reading, kind: str, table: Mapping[str, str]
-) -> tuple[str, list[Check]]:
-    """The convention that reproduces most of what was printed; the first of those that reproduce as many."""
-    best: tuple[str, list[Check]] | None = None
+def _best_conventions(
+    printed: Sequence[tuple[Row, str, Printed]], reading: Reading, kind: str, table: Mapping[str, str]
+) -> tuple[str | None, list[Check]]:
+    """The conventions that reproduce most of what was printed, in words, and the checks under the first of them.
+
+    None where the one we use by default is among them. Degrees of freedom printed as whole numbers fit several
+    conventions after rounding: those that come closest count.
+    """
+    tried: dict[str, tuple[tuple[int, float], list[Check]]] = {}
     for convention in table:
         lookup = _lookup(reading, kind, convention)
         if lookup is None:
             continue
-        checks = []
-        for row, column, number in printed:
-            ours = lookup(row, column)
-            checks.append(Check(row, column, number, ours, number.agrees(ours), np.nan, kind))
-        if isinstance(reading.fit, BayesFit):
-            # The sd of a posterior is no standard error: near it is as good as it gets.
-            checks = [replace(check, agrees=_near(check)) for check in checks]
-        if best is None or sum(c.agrees for c in checks) > sum(c.agrees for c in best[1]):
-            best = convention, checks
-        if all(check.agrees for check in best[1]):
+        checks = [
+            _spread_check(row, column, number, lookup(row, column), reading, kind) for row, column, number in printed
+        ]
+        apart = sum(abs(check.printed.off(check.ours)) for check in checks if check.column == "df")
+        tried[convention] = (-sum(check.agrees for check in checks), apart), checks
+        if len(tried) == 1 and all(check.agrees for check in checks):
             break
-    assert best is not None
-    return best
+    best = min(key for key, _ in tried.values())
+    chosen = [convention for convention, (key, _) in tried.items() if key == best]
+    words = None if chosen[0] == next(iter(table)) else " or ".join(table[convention] for convention in chosen)
+    return words, tried[chosen[0]][1]
 
 
-def _near(check: Check) -> bool:
-    """Whether a posterior sd is within a third of a printed standard error; t and df are not asked for."""
-    return check.column != "se" or bool(abs(check.ours - check.printed.value) <= check.printed.value / 3)
+def _spread_check(row: Row, column: str, number: Printed, ours: float, reading: Reading, kind: str) -> Check:
+    """A standard error, t or df beside ours."""
+    agrees = number.agrees(ours)
+    if isinstance(reading.fit, BayesFit):
+        # The sd of a posterior is no standard error: near it is as good as it gets, and t and df are not asked for.
+        agrees = column != "se" or bool(abs(ours - number.value) <= number.value / 3)
+    return Check(row, column, number, ours, agrees, np.nan, kind)
 
 
 def _lookup(reading: Reading, kind: str, convention: str) -> Lookup | None:
@@ -192,7 +200,7 @@ def _is_first(convention: str) -> bool:
     return convention in (next(iter(FIXED_CONVENTIONS)), next(iter(COMPONENT_CONVENTIONS)))
 
 
-def component_error(row: tuple[str, str], errors: pd.Series, frame: pd.DataFrame) -> float:
+def component_error(row: Row, errors: pd.Series, frame: pd.DataFrame) -> float:
     """The standard error of a variance component, or by the delta method of its square root."""
     part, parameter = row
     if not parameter.startswith("sd"):

@@ -185,10 +185,11 @@ def published_sentence(published: Published, name: str, reading: Reading, found:
 
 def _conventions(found: Audit) -> str:
     """Under which convention standard errors were matched."""
+    unmatched = {check.kind for check in found.off if check.column != "estimate"}
     parts = []
-    if found.fixed:
+    if found.fixed and "fixed" not in unmatched:
         parts.append(f"the tests of fixed effects by {found.fixed}")
-    if found.components:
+    if found.components and "component" not in unmatched:
         parts.append(f"the standard errors of variance components by the {found.components}")
     return f", {' and '.join(parts)}" if parts else ""
 
@@ -197,7 +198,8 @@ def _why_off(published: Published, reading: Reading, found: Audit) -> list[str]:
     """Why printed numbers are not ours, the plainest explanation alone where it covers all."""
     if isinstance(reading.fit, BayesFit):
         return _few_groups(reading.fit.design) or ["a posterior mean under priors is not an estimate"]
-    other = other_method(reading)
+    # Estimates and their errors depend on the method; where only t or df are off, a second fit would not explain them.
+    other = other_method(reading) if any(check.column in ("estimate", "se") for check in found.off) else None
     if other is not None:
         tried = audit(published.entries, other, published.name)
         if len(tried.off) < len(found.off) and (tried.agree or len(tried.off) <= len(found.off) / 2):
@@ -213,8 +215,12 @@ def _why_off(published: Published, reading: Reading, found: Audit) -> list[str]:
     if far:
         reasons.append(_far_off(far))
     if errors:
-        shown = ", ".join(f"{check.printed.text}, ours {check.ours:.4g}" for check in errors[:SHOWN])
-        reasons.append(f"no convention tried gives the printed {_listed(sorted({c.column for c in errors}))} ({shown})")
+        shown = ", ".join(f"{check.printed.text}, ours {check.ours:.6g}" for check in errors[:SHOWN])
+        names = {"fixed": found.fixed, "component": found.components}
+        nearest = " and ".join(filter(None, (names[kind] for kind in sorted({check.kind for check in errors}))))
+        columns = _listed(sorted({check.column for check in errors}))
+        by = f" by {nearest}, the nearest" if nearest else ""
+        reasons.append(f"no convention tried gives the printed {columns} ({shown}{by})")
     if reading.fit.singular:
         reasons.append("our estimate lies on a boundary, where programs stop at different points")
     if published.method is not None and published.method != reading.fit.method:

@@ -249,7 +249,7 @@ def test_reml_numbers_beside_an_ml_fit(hsb_ml: bx.LikelihoodFit, slide: bx.Publi
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("expected-ml", ", the standard errors of variance components by the expected ML information, as MLwiN."),
+        ("expected-ml", ", the standard errors of variance components by the expected ML information (as MLwiN)."),
         ("expected-reml", ", the standard errors of variance components by the expected REML information."),
         ("ml", ", the standard errors of variance components by the observed ML information."),
         ("reml", "are reproduced to the last digit."),
