@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from bayesmix.errors import ArgumentError, require_coverage
+from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.conventions import Audit, audit
 from bayesmix.results.likelihood_fit import LikelihoodFit
@@ -87,6 +87,7 @@ def compare(
     published: Any = None,
     prob: float = 0.95,
     names: Sequence[str] | None = None,
+    **unknown: Any,
 ) -> Comparison:
     """Put fits of one model, and numbers published about it, side by side.
 
@@ -128,6 +129,7 @@ def compare(
     >>> bx.compare(model.reml(), book).agree
     True
     """
+    refuse_unknown("compare", unknown, ("published", "prob", "names"))
     require_coverage(prob)
     sources = _sources(fits, published)
     called = _names(sources, names)

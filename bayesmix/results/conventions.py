@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from bayesmix.errors import BayesmixError, BayesmixWarning
+from bayesmix.errors import ArgumentError, BayesmixError, BayesmixWarning
 from bayesmix.inference.ml import maximise
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
@@ -113,6 +113,7 @@ def audit(entries: Sequence[Entry], reading: Reading, source: str) -> Audit:
     Audit
     """
     rows = [(entry, find_row(entry, reading.frame, source)) for entry in entries]
+    _refuse_repeated([row for _, row in rows], source)
     # A posterior has no criterion: there is nothing to put beside a printed one.
     rows = [(entry, row) for entry, row in rows if np.isfinite(reading.frame.loc[row, "estimate"])]
     checks = [_estimate(entry, row, reading) for entry, row in rows]
@@ -128,6 +129,15 @@ def audit(entries: Sequence[Entry], reading: Reading, source: str) -> Audit:
             found[kind], best = _best_conventions(printed, reading, kind, table)
             checks += best
     return Audit(tuple(checks), found["fixed"], found["component"])
+
+
+def _refuse_repeated(rows: Sequence[Row], source: str) -> None:
+    """Refuse two numbers for one parameter."""
+    for number, row in enumerate(rows):
+        if row in rows[:number]:
+            raise ArgumentError(
+                f"'{source}' gives {row[0]} {row[1]} twice.", "Expected every parameter once.", "Leave one out."
+            )
 
 
 def _estimate(entry: Entry, row: Row, reading: Reading) -> Check:

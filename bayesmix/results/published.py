@@ -104,6 +104,8 @@ class Published:
     method: str | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ArgumentError(f"A source is called {self.name!r}.", "Expected text.", 'For instance name="slide".')
         for part in ("fixed", "variance_components", "statistics"):
             given = getattr(self, part)
             if not isinstance(given, Mapping):
@@ -144,6 +146,8 @@ class Published:
     def _read(self, kind: Kind, part: str, parameter: str, value: Any) -> list[Entry]:
         """One entry, and a second where a variance is printed with its square root."""
         where = f"{part} {parameter} of '{self.name}'"
+        if not isinstance(parameter, str):
+            raise ArgumentError(f"{where} is no name.", "Expected text.", "Name the effect, for instance 'ses'.")
         if not isinstance(value, Mapping):
             estimate, se = split_error(value)
             value = {"estimate": estimate, **({} if se is None else {"se": se})}

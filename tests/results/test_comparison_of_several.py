@@ -384,6 +384,17 @@ def test_too_few_sources(hsb_reml: bx.LikelihoodFit, slide: bx.Published) -> Non
         bx.compare(hsb_reml, slide, hsb_reml)
 
 
+def test_a_parameter_given_twice(hsb_reml: bx.LikelihoodFit) -> None:
+    """Under two spellings."""
+    with pytest.raises(ArgumentError, match="fixed Intercept twice"):
+        bx.compare(hsb_reml, bx.Published("x", {"(Intercept)": "12.665", "Intercept": "12.665"}))
+
+
+def test_unknown_keyword(hsb_reml: bx.LikelihoodFit, slide: bx.Published) -> None:
+    with pytest.raises(ArgumentError, match="Write names="):
+        bx.compare(hsb_reml, slide, name=["a", "b"])
+
+
 def test_third_fit_of_another_model(
     hsb_reml: bx.LikelihoodFit, hsb_ml: bx.LikelihoodFit, dataset: Callable[[str], pd.DataFrame]
 ) -> None:

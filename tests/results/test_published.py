@@ -20,11 +20,11 @@ TOML = """
 name = "slide"
 source = "slides"
 [published.fixed]
-Intercept = "12.6650 (.1898)"
+Intercept = { estimate = 12.6650, se = ".1898" }  # a number of TOML keeps its digits
 ses = { estimate = "2.3938", se = ".1181" }
 [published.variance_components]
 school = { "var(Intercept)" = "4.8286" }
-residual = { var = 36.8302 }  # a number of TOML keeps its digits
+residual = { var = "36.8302" }
 """
 
 
@@ -105,6 +105,7 @@ def test_repr() -> None:
         ({"variance_components": {("school", "cov(a,b)"): {"estimate": "4.8", "sd": "1"}}}, "has an sd"),
         ({"statistics": {"deviance": "4.8"}}, "'deviance'"),
         ({"fixed": {"ses": "2"}, "method": "MCMC"}, "'MCMC'"),
+        ({"fixed": {3: "2"}}, "fixed 3 of 'x' is no name"),
     ],
 )
 def test_refusals(arguments: dict[str, Any], words: str) -> None:
@@ -112,6 +113,12 @@ def test_refusals(arguments: dict[str, Any], words: str) -> None:
         bx.Published("x", **arguments)
     assert words in caught.value.found
     assert caught.value.expected and caught.value.remedy
+
+
+@pytest.mark.parametrize("name", [3, "", None])
+def test_a_source_has_a_name(name: Any) -> None:
+    with pytest.raises(ArgumentError, match="A source is called"):
+        bx.Published(name, {"ses": "2"})
 
 
 def test_frames_with_other_columns() -> None:
