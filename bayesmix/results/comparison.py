@@ -16,7 +16,7 @@ from bayesmix.results.conventions import Audit, audit
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.published import Published, as_published
 from bayesmix.results.readings import Reading, read_fit
-from bayesmix.results.verdicts import fit_sentence, published_sentence, rows_off
+from bayesmix.results.verdicts import fit_sentence, published_sentence, rows_off, with_article
 from bayesmix.tables import Header, format_summary, format_table, format_wide, html_summary, html_table
 
 _SHOWN = {"difference_in_se": 2, "width_ratio": 2, "last_digits": 2, "df": 2, "t": 2}
@@ -59,8 +59,9 @@ class Comparison:
     @property
     def title(self) -> str:
         """What stands beside what."""
-        first, *others = (f"the {name}" if name.startswith("posterior") else name for name in self.names)
-        return f"{first[0].upper()}{first[1:]} beside {' and '.join(others)}"
+        first, *others, last = map(with_article, self.names)
+        listed = f"{', '.join(others)} and {last}" if others else last
+        return f"{first[0].upper()}{first[1:]} beside {listed}"
 
     def _shown(self) -> pd.DataFrame:
         """The table as it is printed."""

@@ -50,8 +50,12 @@ def fit_sentence(one: Reading, other: Reading) -> str:
         return _posterior_sentence(one, one.fit, other, other.fit)
     like, post = (other, one) if isinstance(one.fit, BayesFit) else (one, other)
     assert isinstance(like.fit, LikelihoodFit) and isinstance(post.fit, BayesFit)
-    article = "the " if post.name.startswith("posterior") else ""
-    return _mixed_sentence(like, article + post.name, post, _reasons(like.fit, post.fit))
+    return _mixed_sentence(like, with_article(post.name), post, _reasons(like.fit, post.fit))
+
+
+def with_article(name: str) -> str:
+    """A source as a sentence calls it: the posterior, but REML."""
+    return f"the {name}" if name == "posterior" else name
 
 
 def _mixed_sentence(like: Reading, called: str, post: Reading, reasons: list[str]) -> str:
@@ -135,9 +139,8 @@ def _method_difference(reml: Reading, ml: Reading) -> str:
                 expected = f" ({groups} groups less {between}: {1 - between / groups:.4f})"
             parts.append(f"{factor:.4f} for {level.name} var({effect}){expected}")
     listed = ", ".join(parts[:SHOWN])
-    return (
-        f"ML does not count the {p} fixed effects as estimated, which makes its variances those of REML times {listed}"
-    )
+    effects = "fixed effect" if p == 1 else f"{p} fixed effects"
+    return f"ML does not count the {effects} as estimated, which makes its variances those of REML times {listed}"
 
 
 def _constant_within(design: Design, level: Level) -> int:
@@ -157,30 +160,30 @@ def _posterior_sentence(one: Reading, first: BayesFit, other: Reading, second: B
     where = largest.idxmax()
     differ = first.priors != second.priors
     if not off:
-        text = f"{other.name} agrees with {one.name}: no mean moves by more than {largest.max():.2f} posterior sds"
+        moved = f"no mean moves by more than {largest.max():.2f} posterior sds"
+        text = f"{other.name} agrees with {with_article(one.name)}: {moved}"
         return f"{text} ({where[0]} {where[1]})" + (", although their priors differ." if differ else ".")
     because = "their priors differ" if differ else "with the same priors only Monte Carlo error is left, so check R-hat"
-    return f"{other.name} differs from {one.name} in {_listed(off)}: {because}{_because(_few_groups(first.design))}."
+    verb = f"{other.name} differs from {with_article(one.name)} in {_listed(off)}"
+    return f"{verb}: {because}{_because(_few_groups(first.design))}."
 
 
 def published_sentence(published: Published, name: str, reading: Reading, found: Audit) -> str:
     """On published numbers and a fit."""
-    total = len(found.checks)
+    total, beside = len(found.checks), with_article(reading.name)
     conventions = _conventions(found)
     if found.agree:
         if isinstance(reading.fit, BayesFit):
-            return (
-                f"{name} agrees with {reading.name}: all {total} printed numbers lie within what the posterior allows."
-            )
+            return f"{name} agrees with {beside}: all {total} printed numbers lie within what the posterior allows."
         how = "is reproduced to its last digit" if total == 1 else "are reproduced to the last digit"
         number = "the one printed number" if total == 1 else f"all {total} printed numbers"
-        return f"{name} agrees with {reading.name}: {number} {how}{conventions}."
+        return f"{name} agrees with {beside}: {number} {how}{conventions}."
     off = list(dict.fromkeys((*check.row, check.column) for check in found.off))
     listed = _listed(
         [(part, parameter if column == "estimate" else f"{parameter} {column}") for part, parameter, column in off]
     )
     because = "; ".join(_why_off(published, reading, found))
-    return f"{name} differs from {reading.name} in {listed} ({len(off)} of {total} numbers): {because}{conventions}."
+    return f"{name} differs from {beside} in {listed} ({len(off)} of {total} numbers): {because}{conventions}."
 
 
 def _conventions(found: Audit) -> str:
@@ -256,8 +259,8 @@ def _small_slips(off: Sequence[Check]) -> tuple[list[str], list[Check]]:
     if near:
         units = max(abs(check.printed.off(check.ours)) for check in near)
         reasons.append(
-            f"{_listed([check.row for check in near])} by at most {units:.1f} units of the last printed digit, as after"
-            " rounding on the way or with a program that stopped short of the optimum"
+            f"{_listed([check.row for check in near])} at most {units:.2f} units of the last printed digit away, as"
+            " after rounding on the way or with a program that stopped short of the optimum"
         )
     left = [check for check in off if check not in taken and check not in near]
     return reasons, left

@@ -215,7 +215,7 @@ def test_two_posteriors(dyestuff: Fits) -> None:
     idata["posterior"]["Intercept"] = idata["posterior"]["Intercept"] - 20
     found = bx.compare(dyestuff.post, dataclasses.replace(other, idata=idata))
     assert not found.agree
-    assert "posterior 2 differs from posterior in fixed Intercept: their priors differ" in found.verdict
+    assert "posterior 2 differs from the posterior in fixed Intercept: their priors differ" in found.verdict
     alone = dataclasses.replace(dyestuff.post, idata=idata)
     assert "check R-hat" in bx.compare(dyestuff.post, alone).verdict
 
@@ -301,7 +301,7 @@ def test_degrees_of_freedom(hsb_reml: bx.LikelihoodFit) -> None:
         ({("school", "sd(Intercept)"): "4.8286"}, "sd(Intercept) is printed as a standard deviation but is the var"),
         ({("school", "corr(Intercept,ses)"): "0.109"}, "corr(Intercept,ses) has the other sign"),
         ({("residual", "sd"): "6.0687"}, "residual sd is cut off after its last digit, not rounded"),
-        ({("school", "var(ses)"): "0.4130"}, "school var(ses) by at most 0.7 units of the last printed digit"),
+        ({("school", "var(ses)"): "0.4130"}, "school var(ses) at most 0.71 units of the last printed digit away"),
         ({("school", "var(ses)"): "0.413934"}, "stopped short of the optimum"),
         ({("residual", "var"): "40.0"}, "residual var is 36.8302 here and 40.0 there, 5 standard errors away"),
     ],
