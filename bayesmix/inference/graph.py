@@ -46,15 +46,14 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
     Returns
     -------
     pymc.Model
-        Its data are ``cross_products``, ``log_weights``, ``beta_prior`` and ``prior_scales``; with these exchanged, a
-        compiled graph serves every model of the same shape.
+        Its data are ``cross_products``, ``beta_prior``, ``prior_scales`` and, with weights, ``log_weights``; with these
+        exchanged, a compiled graph serves every model of the same shape.
     """
     coordinates = user_coordinates(products)
     vector = np.concatenate([coordinates.packed, coordinates.body])
     # The scales are positive by construction; checking them at every step costs graph and compile time.
     with pm.Model(coords=_coords(design), check_bounds=False) as model:
         cross_products = pm.Data("cross_products", vector)
-        log_weights = pm.Data("log_weights", products.log_weights)
         beta_prior = pm.Data("beta_prior", beta_prior_vector(priors, coordinates, products))
         scales = pm.Data("prior_scales", prior_scales(priors))
         sigma = _positive("sigma", priors.sigma, scales[0])
@@ -65,6 +64,7 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
             lam += _entries(level, _factor(level, prior, signed, [scales[i] for i in range(used, stop)]))
             used = stop
         theta = pt.stack(lam) if lam else pt.zeros((0,))
+        log_weights = [] if design.weights is None else [pm.Data("log_weights", products.log_weights)]
         pm.CustomDist(
             "y",
             design.offset,
@@ -72,20 +72,21 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
             beta_prior,
             theta,
             sigma,
-            log_weights,
+            *log_weights,
             logp=_log_density,
             random=partial(_simulate, design=design, priors=priors, means=_means(products)),
-            signature="(n),(v),(b),(k),(),()->(n)",
+            signature=f"(n),(v),(b),(k),(){',()' * len(log_weights)}->(n)",
             observed=design.response,
         )
     return model
 
 
 def _log_density(
-    value: Any, offset: Any, vector: Any, beta_prior: Any, theta: Any, sigma: Any, log_weights: Any
+    value: Any, offset: Any, vector: Any, beta_prior: Any, theta: Any, sigma: Any, *log_weights: Any
 ) -> Any:
-    """Log density of all rows; the rows themselves are inside the cross-products."""
-    return marginal_likelihood(vector, beta_prior, theta, sigma, np.zeros(0))[0] + log_weights / 2
+    """Log density of all rows; the rows themselves are inside the cross-products, those of sqrt(w) y with weights."""
+    density = marginal_likelihood(vector, beta_prior, theta, sigma, np.zeros(0))[0]
+    return density + log_weights[0] / 2 if log_weights else density
 
 
 def explicit_graph(design: Design, products: CrossProducts, priors: Priors) -> pm.Model:
@@ -231,8 +232,7 @@ def _simulate(
     beta_prior: Floats,
     theta: Floats,
     sigma: Floats,
-    log_weights: Floats,
-    *,
+    *_: Floats,
     design: Design,
     priors: Priors,
     means: Floats,

@@ -66,7 +66,8 @@ def draw_posterior(
     kinds = tuple(type(prior).__name__ for prior in (priors.sigma, *(s for v in priors.levels for s in v.sds)))
     correlations = tuple(str(level.correlation) for level in priors.levels)
     degrees = tuple(getattr(s, "df", 0.0) for s in (priors.sigma, *(s for v in priors.levels for s in v.sds)))
-    shape = (tuple(level.blocks for level in products.levels), geometry, kinds, degrees, correlations)
+    blocks = tuple(level.blocks for level in products.levels)
+    shape = (blocks, geometry, kinds, degrees, correlations, design.weights is None)
     build = partial(marginal_graph, design, products, priors, geometry)
     raw = sample_graph(build, shape, variables, starting_values(design, products, solution), settings)
     flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in raw.values.items()}

@@ -137,7 +137,7 @@ def _sample_nutpie(
             _compiled.pop(next(iter(_compiled)))
         _compiled[shape] = compiled, [variable.name for variable in variables]
     compiled, own_names = _compiled[shape]
-    data = {name: model[name].get_value() for name in ("cross_products", "log_weights", "beta_prior", "prior_scales")}
+    data = {variable.name: variable.get_value() for variable in model.data_vars}
     held = {variable.name for variable in compiled.shared_var_keys}
     fed = compiled.with_data(**{name: value for name, value in data.items() if name in held})
     fed = replace(fed, initial_point_func=_initial_point(variables, start))
