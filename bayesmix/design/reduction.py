@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from bayesmix.design.crossing import crossed_products
 from bayesmix.design.design import Design
-from bayesmix.design.products import CrossProducts, LevelProducts, Standardised, grouped_sums, standardise
+from bayesmix.design.products import CrossProducts, InnerColumns, LevelProducts, grouped_sums, inner_columns
 from bayesmix.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -21,10 +22,10 @@ def cross_products(design: Design) -> CrossProducts:
     DataError
         The predictors fit the response without error.
     """
-    inner = standardise(design.values[:, 1:])
+    inner = _inner(design)
     n, k = inner.values.shape
     mean, roots, log_weights = _weights(design)
-    basis = np.sqrt(mean) * _inner_basis(inner)
+    basis = np.sqrt(mean) * np.vstack([inner.basis, np.zeros(k + 1)])
     response, fit, scale = _least_squares(design, inner, roots)
     W = np.empty((n, k + 2), order="F")
     W[:, 0], W[:, 1:-1], W[:, -1] = roots, inner.values * roots[:, None], response
@@ -69,37 +70,28 @@ def _weights(design: Design) -> tuple[float, Floats, float]:
     return mean, np.sqrt(design.weights / mean), float(np.log(design.weights).sum())
 
 
-def _inner_basis(inner: Standardised) -> Floats:
-    """Map from every column of the design to the inner columns, (K, k + 1)."""
-    k = len(inner.means)
-    basis = np.zeros((k + 2, k + 1))
-    basis[0, 0] = 1.0
-    basis[0, 1:] = inner.means
-    basis[np.arange(1, k + 1), np.arange(1, k + 1)] = inner.scales
-    return basis
+def _inner(design: Design) -> InnerColumns:
+    """Inner columns of the design; those with effects come first, so that every level lives on few of them."""
+    effects = [int(place) - 1 for level in design.levels for place in level.places if place > 0]
+    order = list(dict.fromkeys([*effects, *range(design.values.shape[1] - 1)]))
+    return inner_columns(design.values[:, 1:], order)
 
 
-def _least_squares(design: Design, inner: Standardised, roots: Floats) -> tuple[Floats, Floats, float]:
+def _least_squares(design: Design, inner: InnerColumns, roots: Floats) -> tuple[Floats, Floats, float]:
     """The response as scaled residual of (weighted) least squares, the coefficients, and the scale."""
     y = design.response - design.offset
     unit = float(np.abs(y).max())  # so that squares neither overflow nor vanish, whatever the units
     y = y / unit
     places = design.fixed
-    centred = len(places) > 0 and places[0] == 0
-    X = design.values[:, places]
-    if centred:
-        X = np.column_stack([np.ones(design.n), inner.values[:, places[1:] - 1]])
-    X = X * roots[:, None]
-    size = np.sqrt(np.einsum("ij,ij->j", X, X))
-    X = X / size
-    fit = np.zeros(len(places))
-    rest = (y - y.mean() if centred else y) * roots
-    if centred:
-        fit[0] = y.mean() * size[0]
+    constant = len(places) > 0 and places[0] == 0
+    directions, triangle = np.linalg.qr(inner.basis[:, places])
+    X = (inner.values @ directions[1:] + directions[0]) * roots[:, None]
+    centre = float(y.mean()) if constant else 0.0
+    rest, step = (y - centre) * roots, np.zeros(len(places))
     for _ in range(2):  # the second pass removes what rounding left of the first
-        step = np.linalg.solve(X.T @ X, X.T @ rest) if len(places) else fit
-        fit += step
-        rest -= X @ step
+        found = np.linalg.solve(X.T @ X, X.T @ rest)
+        step += found
+        rest -= X @ found
     scale = float(np.sqrt(rest @ rest / design.n))
     if not scale > 1e-13:
         raise DataError(
@@ -107,8 +99,7 @@ def _least_squares(design: Design, inner: Standardised, roots: Floats) -> tuple[
             "Expected some residual variation.",
             "Check whether the response is computed from a predictor.",
         )
-    fit /= size
-    if centred:
-        fit[1:] /= inner.scales[places[1:] - 1]
-        fit[0] -= inner.means[places[1:] - 1] @ fit[1:]
+    fit = solve_triangular(triangle, step)
+    if constant:
+        fit[0] += centre
     return rest / scale, fit * unit, scale * unit
