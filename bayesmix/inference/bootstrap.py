@@ -95,7 +95,7 @@ def bootstrap(solution: MlSolution, draw: Draw, n: int, seed: int | None = None,
 
 
 def refit(products: CrossProducts, near: MlSolution) -> MlSolution:
-    """The optimum for another response, sought from the estimate; from other starts too where a second one is likely."""
+    """The optimum for another response: from the estimate, and from other starts where a second one is likely."""
     few = any(level.n_groups < FEW_GROUPS for level in products.levels)
     try:
         found = maximise(products, near.reml, start=near.inner_theta)

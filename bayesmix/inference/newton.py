@@ -76,9 +76,7 @@ def _descend(
     return None
 
 
-def _leave(
-    function: Smooth, x: Floats, below: float, direction: Floats
-) -> tuple[Floats, float, Floats, Floats] | None:
+def _leave(function: Smooth, x: Floats, below: float, direction: Floats) -> tuple[Floats, float, Floats, Floats] | None:
     """A point below a saddle, along its direction of negative curvature; either sign, any length."""
     for length in (1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4):
         for sign in (1.0, -1.0):

@@ -1,7 +1,7 @@
 """Profile likelihood: the deviance as a function of one quantity, minimised exactly over everything else.
 
-Each point of a profile is a constrained optimum found by Newton's method with exact derivatives; each bound is a root of
-the profile itself and not of an interpolation. Bates et al. (2015), J. Stat. Softw. 67(1), section 5.1.
+Each point of a profile is a constrained optimum found by Newton's method with exact derivatives; each bound is a root
+of the profile itself and not of an interpolation. Bates et al. (2015), J. Stat. Softw. 67(1), section 5.1.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class Profiler:
         return absolute_deviance(at, n, variance, reml)
 
     def _with_fixed(self, at: SecondOrder, value: float) -> SecondOrder:
-        """The same pass with one fixed effect held: its column leaves X, and the response becomes y - value * column."""
+        """The same pass with one fixed effect held: its column leaves X, the response becomes y - value * column."""
         products, k = self.products, self.quantity.row
         basis = products.fixed_basis
         move = np.eye(products.width)
