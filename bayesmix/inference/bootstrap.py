@@ -96,12 +96,13 @@ def bootstrap(solution: MlSolution, draw: Draw, n: int, seed: int | None = None,
 
 def refit(products: CrossProducts, near: MlSolution) -> MlSolution:
     """The optimum for another response: from the estimate, and from other starts where a second one is likely."""
-    few = any(level.n_groups < FEW_GROUPS for level in products.levels)
+    if any(level.n_groups < FEW_GROUPS for level in products.levels):
+        return maximise(products, near.reml)
     try:
         found = maximise(products, near.reml, start=near.inner_theta)
     except ConvergenceError:
         return maximise(products, near.reml)
-    if near.inner_theta.size and (few or found.singular):
+    if found.singular:
         other = maximise(products, near.reml)
         found = other if other.criterion < found.criterion else found
     return found

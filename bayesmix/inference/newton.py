@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+# Where no step lowers the value, or steps run out along a nearly flat valley, a gain this small counts as none.
+ENOUGH = 1e-8
+
 Smooth = Callable[[Floats], tuple[float, Floats, Floats]]
 
 
-def minimise(function: Smooth, start: Floats, steps: int = 100) -> tuple[float, Floats, bool]:
+def minimise(function: Smooth, start: Floats, steps: int = 200) -> tuple[float, Floats, bool]:
     """Minimise by Newton steps with the absolute values of the Hessian's eigenvalues (Dauphin et al. 2014, NeurIPS).
 
     Parameters
@@ -44,7 +47,10 @@ def minimise(function: Smooth, start: Floats, steps: int = 100) -> tuple[float, 
         if not np.isfinite(value):
             return value, x, False
         noise = 1e-14 * abs(value) + 1e-13
-        values, vectors = np.linalg.eigh(hessian)
+        curvature = np.sqrt(np.abs(np.diag(hessian)))
+        unit = 1.0 / np.maximum(curvature, 1e-8 * curvature.max() or 1.0)  # variables of very different scales
+        values, vectors = np.linalg.eigh(hessian * np.outer(unit, unit))
+        vectors = unit[:, None] * vectors
         size = float(np.abs(values).max())
         bent = np.maximum(np.abs(values), max(1e-10 * size, 1e-300))
         along = vectors.T @ gradient / bent
@@ -52,16 +58,17 @@ def minimise(function: Smooth, start: Floats, steps: int = 100) -> tuple[float, 
         if decrement < 10 * noise:
             if values[0] > -1e-6 * size:
                 return value, x, True
-            moved = _leave(function, x, value - noise, vectors[:, 0])
+            moved = _leave(function, x, value - noise, vectors[:, 0] / np.abs(vectors[:, 0]).max())
             if moved is None:
                 return value, x, True
         else:
             step = -vectors @ along
-            moved = _descend(function, x, value, step / max(1.0, float(np.abs(step).max())), noise)
+            longest = float((np.abs(step) / np.maximum(1.0, np.abs(x))).max())
+            moved = _descend(function, x, value, step / max(1.0, longest), noise)
             if moved is None:
-                return value, x, decrement < 1e-8 * max(1.0, 1e-4 * abs(value))
+                break
         x, value, gradient, hessian = moved
-    return value, x, False
+    return value, x, decrement < ENOUGH * max(1.0, 1e-4 * abs(value))
 
 
 def _descend(

@@ -180,18 +180,12 @@ class Profiler:
 
     def deviance(self, value: float, x: Floats) -> tuple[float, Floats, Floats]:
         """The deviance with its gradient and Hessian in the free numbers (inner units)."""
-        held_sigma = self.quantity.kind == "sigma"
-        lead = 0 if self.relative or held_sigma else 1
         charts = self._charts_at(value)
-        variance = 1.0
-        if held_sigma:
-            variance = (value / self.products.response_scale) ** 2
-        elif lead:
-            variance = float(np.exp(x[0]))
+        lead, variance = self._lead(value, x)
         at = second_order_pass(self.coordinates, self._theta(charts, x[lead:], np.sqrt(variance)))
         found = self._evaluate(at, value, variance)
         gradient, hessian = chain_rule(charts, x[lead:], found.gradient, found.hessian, 0 if self.relative else 1)
-        if held_sigma:
+        if self.quantity.kind == "sigma":
             gradient, hessian = gradient[1:], hessian[1:, 1:]
         elif lead:
             slope = gradient[0] * variance
@@ -214,9 +208,12 @@ class Profiler:
         """The same pass with one fixed effect held: its column leaves X, the response becomes y - value * column."""
         products, k = self.products, self.quantity.row
         basis = products.fixed_basis
-        move = np.eye(products.width)
-        move[:, -1] += (products.response_fit[k] - value) / products.response_scale * basis[:, k]
         others = np.linalg.qr(np.delete(basis, k, axis=1))[0]
+        own = basis[:, k]
+        for _ in range(2):  # what the other columns make up for is rounding when it is large
+            own = own - others @ (others.T @ own)
+        move = np.eye(products.width)
+        move[:, -1] += (products.response_fit[k] - value) / products.response_scale * own
         R1, R2 = move.T @ at.R1 @ move, move.T @ at.R2 @ move
         return replace(at, fixed_basis=others, R=move.T @ at.R @ move, R1=R1, R2=R2)
 
@@ -232,6 +229,21 @@ class Profiler:
             factors[chart.level][part, part] = lower_factor(chart.back @ L) / sigma
             begin = stop
         return layout.theta(tuple(factors))
+
+    def factors(self, point: Point) -> tuple[Floats, ...]:
+        """Relative covariance factors of every level at a constrained optimum, in the user's coordinates."""
+        lead, variance = self._lead(point.value, point.x)
+        theta = self._theta(self._charts_at(point.value), point.x[lead:], np.sqrt(variance))
+        inner = self.coordinates.layout.factors(theta)
+        return tuple(np.linalg.solve(T, factor) for T, factor in zip(self.coordinates.levels, inner, strict=True))
+
+    def _lead(self, value: float, x: Floats) -> tuple[int, float]:
+        """How many free numbers come before those of the charts, and sigma^2 in inner units (1 where it is profiled)."""
+        if self.relative:
+            return 0, 1.0
+        if self.quantity.kind == "sigma":
+            return 0, (value / self.products.response_scale) ** 2
+        return 1, float(np.exp(x[0]))
 
     @cached_property
     def lowest(self) -> float:
@@ -285,9 +297,8 @@ class Profiler:
 
     def _is_suspect(self, value: float, x: Floats) -> bool:
         """Whether a variance lies near 0, where every point is stationary."""
-        lead = 0 if self.relative or self.quantity.kind == "sigma" else 1
-        sigma = float(np.exp(x[0] / 2)) if lead else 1.0
-        begin = lead
+        begin, variance = self._lead(value, x)
+        sigma = np.sqrt(variance)
         for chart in self._charts_at(value):
             k = chart.logarithms
             diagonal = [begin + k + i for i, (row, column) in enumerate(chart.places) if row == column]
@@ -367,7 +378,7 @@ def _bracket(
         elif direction * (value - limit) >= 0:
             value = limit
         point = profiler.point(float(value), inside.x, fresh)
-        monotone = monotone and point.excess > inside.excess - 1e-6
+        monotone = monotone and bool(point.excess > inside.excess - 1e-6)
         if point.excess >= excess:
             return inside, point, monotone
         if value == limit:
