@@ -238,7 +238,7 @@ class Profiler:
         return tuple(np.linalg.solve(T, factor) for T, factor in zip(self.coordinates.levels, inner, strict=True))
 
     def _lead(self, value: float, x: Floats) -> tuple[int, float]:
-        """How many free numbers come before those of the charts, and sigma^2 in inner units (1 where it is profiled)."""
+        """How many free numbers come before those of the charts, and sigma^2 in inner units (1 where profiled out)."""
         if self.relative:
             return 0, 1.0
         if self.quantity.kind == "sigma":

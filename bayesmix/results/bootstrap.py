@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -171,7 +172,7 @@ class BootstrapTest:
     statistic : float
         Criterion of the smaller model minus that of the larger.
     p : float
-        (1 + number of simulated statistics at least as large) / (1 + their number); Davison & Hinkley (1997), eq. 4.11.
+        (1 + number of simulated statistics at least as large) / (1 + their number); Davison & Hinkley (1997), section 4.2.
     draws : (R,) array
         The simulated statistics.
     n_failed : int
@@ -184,13 +185,20 @@ class BootstrapTest:
     n_failed: int
 
 
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(Protocol):
     """What a test needs of a fit."""
 
-    design: Design
-    products: CrossProducts
-    solution: MlSolution
+    @property
+    def design(self) -> Design:
+        """Names and data."""
+
+    @property
+    def products(self) -> CrossProducts:
+        """What was fitted."""
+
+    @property
+    def solution(self) -> MlSolution:
+        """The optimum."""
 
 
 def bootstrap_lrt(
@@ -200,7 +208,7 @@ def bootstrap_lrt(
 
     Parameters
     ----------
-    small, large : Fitted or LikelihoodFit
+    small, large : LikelihoodFit
         Fits of the same rows by the same method, the smaller a special case of the larger.
     n, seed, progress
         Number of simulated responses, seed, and whether to show a bar.

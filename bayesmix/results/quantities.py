@@ -102,7 +102,7 @@ def chosen_rows(
     fixed = fixed_rows(design)
     if parameters is None:
         return [*fixed, *component_rows(design, "sd")]
-    on_both = {(row.part, row.parameter): row for scale in SCALES for row in component_rows(design, scale)}
+    on_both = {(row.part, row.parameter): row for scale in ("sd", "var") for row in component_rows(design, scale)}
     known = [*fixed, *on_both.values(), *theta_rows(design)]
     pair = isinstance(parameters, tuple) and (parameters[0], parameters[-1]) in {(r.part, r.parameter) for r in known}
     wanted = [parameters] if isinstance(parameters, str) or pair else list(parameters)

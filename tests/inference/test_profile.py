@@ -281,7 +281,7 @@ def test_variances_at_zero_are_left(rng: np.random.Generator) -> None:
 def test_a_lower_optimum_is_not_passed_over(fits: dict[bool, bx.LikelihoodFit]) -> None:
     """A fit that stopped short is refused, never profiled as if it were the optimum."""
     solution = fits[False].solution
-    short = replace(solution, beta=solution.beta + [np.sqrt(solution.vcov[0, 0]), 0.0])
+    short = replace(solution, beta=solution.beta + np.array([np.sqrt(solution.vcov[0, 0]), 0.0]))
     with pytest.raises(ConvergenceError, match="below that of the fit"):
         profile_interval(Profiler(fits[False].products, short, Quantity("beta", 0, 0)), EXCESS)
 
