@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
 from bayesmix.design.response import inner_columns, with_response
-from bayesmix.errors import ArgumentError, require_coverage
+from bayesmix.errors import ArgumentError, ConvergenceError, require_coverage
 from bayesmix.inference.bootstrap import bootstrap, refit, repeat, require_counts
 from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.simulation import is_nested, products_drawer, rows_drawer, simulated_rows
@@ -172,7 +172,7 @@ class BootstrapTest:
     statistic : float
         Criterion of the smaller model minus that of the larger.
     p : float
-        (1 + number of simulated statistics at least as large) / (1 + their number); Davison & Hinkley (1997), section 4.2.
+        (1 + number of simulated statistics at least as large) / (1 + their number); Davison & Hinkley (1997), 4.2.
     draws : (R,) array
         The simulated statistics.
     n_failed : int
@@ -230,7 +230,14 @@ def bootstrap_lrt(
 
     def replicate() -> float:
         first, second = draw(rng)
-        return _statistic(refit(first, small.solution), refit(second, large.solution))
+        found = _statistic(refit(first, small.solution), refit(second, large.solution))
+        if found < 0:
+            raise ConvergenceError(
+                f"The larger model has a criterion higher by {-found:.4g}.",
+                "Expected it to fit at least as well.",
+                "Count the replicate as failed.",
+            )
+        return found
 
     found, failed, _ = repeat(replicate, n, progress)
     draws = np.array(found)
