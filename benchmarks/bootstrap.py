@@ -65,8 +65,8 @@ def report(quick: bool) -> str:
         [
             "## Parametric bootstrap: 1,000 REML refits",
             f"New responses from the fit, and the model fitted to each. {rounds} run(s) of {refits} refits, one "
-            f"process, one BLAS thread inside a fit; medians (quartiles) in seconds for {REFITS:,}. lme4: `bootMer` with "
-            f"{5 if quick else LME4_REFITS} refits at its default tolerance, seconds scaled to {REFITS:,}.",
+            f"process, one BLAS thread inside a fit; medians (quartiles) in seconds for {REFITS:,}. lme4: `bootMer` "
+            f"with {5 if quick else LME4_REFITS} refits at its default tolerance, seconds scaled to {REFITS:,}.",
             table(header, rows),
         ]
     )

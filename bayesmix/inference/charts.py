@@ -61,8 +61,6 @@ class Chart:
         held: set[tuple[int, int]] = set()
         if self.kind == "sd":
             held = {(0, 0)}
-            if self.value == 0:  # a constant has no covariances: the first column is zero
-                held = {(row, 0) for row in range(self.size)}
         elif self.kind == "corr":
             held = {(0, 0), (1, 0), (1, 1)}
         elif self.kind == "cov":

@@ -31,8 +31,8 @@ from bayesmix.likelihood.derivatives import (
 
 Floats = NDArray[np.float64]
 
-# Fresh starts have relative standard deviations of at least this; what falls below SUSPECT is tried from one.
-FLOOR, SUSPECT = 0.1, 1e-3
+# Fresh starts have relative standard deviations of at least this: where a variance is 0, every point is stationary.
+FLOOR = 0.1
 # Rounding of the deviance that is forgiven, over its size.
 SLACK = 1e-11
 
@@ -268,9 +268,6 @@ class Profiler:
         if fresh:
             starts.append(self.start(value, FLOOR))
         deviance, found = self._minimise(value, starts)
-        if not fresh and self._is_suspect(value, found):
-            moved, other = self._minimise(value, [self.start(value, FLOOR)])
-            deviance, found = (moved, other) if moved < deviance else (deviance, found)
         excess = deviance - self.lowest
         if excess < -1e-6 - SLACK * abs(self.lowest):
             raise ConvergenceError(
@@ -294,18 +291,6 @@ class Profiler:
                 "Simplify the random part, or centre and scale the predictors.",
             )
         return best
-
-    def _is_suspect(self, value: float, x: Floats) -> bool:
-        """Whether a variance lies near 0, where every point is stationary."""
-        begin, variance = self._lead(value, x)
-        sigma = np.sqrt(variance)
-        for chart in self._charts_at(value):
-            k = chart.logarithms
-            diagonal = [begin + k + i for i, (row, column) in enumerate(chart.places) if row == column]
-            if np.any(np.abs(x[diagonal]) < SUSPECT * sigma) or np.any(x[begin : begin + k] < np.log(SUSPECT * sigma)):
-                return True
-            begin += k + len(chart.places)
-        return False
 
 
 def profile_interval(profiler: Profiler, excess: float) -> tuple[Bound, Bound]:

@@ -115,6 +115,13 @@ def test_second_optima_are_looked_for(
     monkeypatch.setattr(module, "maximise", watched)
     refit(one_way.products, one_way.solution)
     assert starts == [True]
+    rng = np.random.default_rng(1)
+    noise = bx.Model("y ~ 1 + (1 | g)", pd.DataFrame({"y": rng.normal(size=J * M), "g": np.repeat(np.arange(J), M)}))
+    solution = noise.reml().solution
+    assert solution.singular
+    starts.clear()
+    refit(noise.products, solution)
+    assert starts == [True, False]
     starts.clear()
     few = bx.Model("Yield ~ 1 + (1 | Batch)", dataset("dyestuff2"))
     refit(few.products, few.ml().solution)

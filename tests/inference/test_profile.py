@@ -286,6 +286,22 @@ def test_a_lower_optimum_is_not_passed_over(fits: dict[bool, bx.LikelihoodFit]) 
         profile_interval(Profiler(fits[False].products, short, Quantity("beta", 0, 0)), EXCESS)
 
 
+def test_a_second_optimum_is_found_out(fits: dict[bool, bx.LikelihoodFit], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where walking outward stays in a worse optimum, starts from elsewhere show it, and the search begins anew."""
+    at = profiler(fits[False], Quantity("sd", 1, 1, 1))
+    right = profile_interval(at, EXCESS)
+    search = Profiler._minimise
+
+    def stuck(self: Profiler, value: float, starts: list[np.ndarray]) -> tuple[float, np.ndarray]:
+        deviance, x = search(self, value, starts)
+        worse = 0.5 * abs(value / self.estimate - 1) if len(starts) == 1 else 0.0
+        return deviance + worse, x
+
+    monkeypatch.setattr(Profiler, "_minimise", stuck)
+    found = profile_interval(at, EXCESS)
+    assert_allclose([bound.value for bound in found], [bound.value for bound in right], rtol=1e-6)
+
+
 def test_no_optimum(fits: dict[bool, bx.LikelihoodFit], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profile, "minimise", lambda function, start: (0.0, start, False))
     with pytest.raises(ConvergenceError, match="could not be minimised with the sd held"):

@@ -174,6 +174,12 @@ def test_wald_on_the_boundary(flat: bx.LikelihoodFit, dataset: Callable[[str], p
 # Profiles
 
 
+def test_fixed_effects_are_profiled_in_the_full_likelihood(hsb_reml: bx.LikelihoodFit) -> None:
+    """Also where the REML criterion is profiled for the variance components; its estimates are others."""
+    ml, reml = (hsb_reml.profile("fixed", criterion=criterion, points=1).data for criterion in ("ml", "reml"))
+    assert_allclose(reml[["value", "zeta", "deviance"]], ml[["value", "zeta", "deviance"]], rtol=1e-7)
+
+
 def test_profile_notes_say_which_likelihood(one_way: bx.LikelihoodFit) -> None:
     ml = one_way.intervals("profile")
     reml = one_way.intervals("profile", criterion="reml")
