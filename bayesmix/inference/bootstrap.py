@@ -83,15 +83,12 @@ def bootstrap(solution: MlSolution, draw: Draw, n: int, seed: int | None = None,
         return refit(draw(rng), solution)
 
     fits, failed, complete = repeat(replicate, n, progress)
-    return Replicates(
-        np.array([fit.beta for fit in fits]),
-        tuple(np.array(stack) for stack in zip(*(fit.covariances for fit in fits), strict=True)),
-        np.array([fit.sigma for fit in fits]),
-        np.array([fit.criterion for fit in fits]),
-        np.array([fit.singular for fit in fits]),
-        failed,
-        complete,
-    )
+    beta, sigma = np.array([fit.beta for fit in fits]), np.array([fit.sigma for fit in fits])
+    covariances = tuple(np.array(stack) for stack in zip(*(fit.covariances for fit in fits), strict=True))
+    criterion, singular = np.array([fit.criterion for fit in fits]), np.array([fit.singular for fit in fits])
+    for array in (beta, sigma, *covariances, criterion, singular):
+        array.flags.writeable = False
+    return Replicates(beta, covariances, sigma, criterion, singular, failed, complete)
 
 
 def refit(products: CrossProducts, near: MlSolution) -> MlSolution:

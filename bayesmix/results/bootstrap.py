@@ -104,7 +104,8 @@ class Bootstrap:
         return " ".join(notes)
 
     def __repr__(self) -> str:
-        return f"{self.intervals().to_string()}\n{self.intervals().attrs['note']}"
+        table = self.intervals()
+        return f"{table.to_string()}\n{table.attrs['note']}"
 
 
 def _quantiles(values: Floats, prob: float) -> tuple[float, float]:

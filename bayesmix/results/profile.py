@@ -10,8 +10,9 @@ from scipy import stats
 
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError, ConvergenceError, require_coverage
+from bayesmix.inference.bounds import Bound, profile_curve, profile_interval
 from bayesmix.inference.ml import MlSolution, maximise
-from bayesmix.inference.profile import Bound, Profiler, profile_curve, profile_interval
+from bayesmix.inference.profile import Profiler
 from bayesmix.results.components import component_values
 from bayesmix.results.quantities import (
     Names,

@@ -15,8 +15,9 @@ from scipy import stats
 import bayesmix as bx
 from bayesmix.errors import ConvergenceError
 from bayesmix.inference import profile
+from bayesmix.inference.bounds import profile_curve, profile_interval
 from bayesmix.inference.ml import maximise
-from bayesmix.inference.profile import Profiler, Quantity, profile_curve, profile_interval
+from bayesmix.inference.profile import Profiler, Quantity
 from bayesmix.inference.threads import one_blas_thread
 from tests import dense
 from tests.frames import dense_problem, random_frame
