@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def draw_posterior(
     correlations = tuple(str(level.correlation) for level in priors.levels)
     degrees = tuple(getattr(s, "df", 0.0) for s in (priors.sigma, *(s for v in priors.levels for s in v.sds)))
     blocks = tuple(level.blocks for level in products.levels)
-    shape = (blocks, products.n_nested, geometry, kinds, degrees, correlations, design.weights is None)
+    shape: tuple[Any, ...] = (blocks, products.n_nested, geometry, kinds, degrees, correlations, design.weights is None)
     if any(geometry.given):  # what the graph holds besides its data: sizes, and maps to the inner columns
         crossed = products.levels[products.n_nested :]
         maps = tuple((level.n_groups, level.basis.tobytes()) for level in crossed)
