@@ -31,7 +31,7 @@ def descend(
             theta = quasi_newton(criterion, theta, optimizer)
             theta, decrement = newton_polish(criterion, theta)
         else:
-            theta, decrement = minimise_by_secants(criterion, theta, hessian, 1e-11, optimizer.max_iterations)
+            theta, decrement = minimise_by_secants(criterion, theta, hessian, 1e-12, optimizer.max_iterations)
         value = criterion.at(theta)[0]
         stationarity, smallest, descent = examine(criterion.coordinates, blocks, theta, criterion.slopes(theta))
         certificate = Certificate(stationarity, smallest, decrement)
