@@ -1,7 +1,7 @@
 """Coordinates of the effects: the user's, and the centred and scaled ones in which optimisation is well conditioned.
 
-A correlated block that holds the intercept spans the same functions after centring, so it may be optimised there;
-independent or slope-only effects may not (their model is not invariant), they are only scaled.
+A correlated block spans the same functions in any basis of its columns, so it may be optimised in an orthonormal one;
+effects that vary independently may not (their model is not invariant), they are only scaled.
 """
 
 from __future__ import annotations

@@ -132,7 +132,8 @@ def test_wald_in_closed_form(one_way: bx.LikelihoodFit) -> None:
     assert_allclose(table.loc[("residual", "var"), ends], within * np.exp(signs * half * np.sqrt(2 / (J * (M - 1)))))
     assert_allclose(table.loc[("g", "var(Intercept)"), ends], tau2 * np.exp(signs * half * spread / tau2), rtol=1e-6)
     se = np.sqrt(between / (J * M))
-    assert_allclose(table.loc[("fixed", "Intercept"), ends], y.mean() + signs * half * se, rtol=1e-6)
+    fixed = y.mean() + signs * stats.t.ppf(0.975, J - 1) * se
+    assert_allclose(table.loc[("fixed", "Intercept"), ends], fixed, rtol=1e-6)
 
 
 def test_wald_correlation_and_covariance(hsb_reml: bx.LikelihoodFit) -> None:
