@@ -168,6 +168,8 @@ def _alone(products: CrossProducts, reml: bool, optimizer: Optimizer) -> tuple[F
     """Start and Hessian from fits of each level as if it were the only one."""
     thetas, hessians = [np.zeros(0)], []
     for number in range(len(products.levels)):
+        if not products.levels[number].blocks:
+            continue
         alone = level_alone(products, number)
         criterion = Criterion(fit_coordinates(alone), alone, reml)
         theta = quasi_newton(criterion, _start(criterion.coordinates, optimizer.scales[0]), optimizer)

@@ -94,7 +94,7 @@ class FTest:
     scale: float = 1.0
 
 
-def differentiate_vcov(products: CrossProducts, solution: MlSolution) -> SmallSample:
+def differentiate_vcov(products: CrossProducts, solution: MlSolution, at: SecondOrder | None = None) -> SmallSample:
     """Differentiate the covariance of the fixed effects at the estimate.
 
     Parameters
@@ -103,6 +103,8 @@ def differentiate_vcov(products: CrossProducts, solution: MlSolution) -> SmallSa
         What was fitted.
     solution : MlSolution
         The optimum.
+    at : SecondOrder, optional
+        The second-order pass there, where a caller has it already.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def differentiate_vcov(products: CrossProducts, solution: MlSolution) -> SmallSa
     """
     with one_blas_thread():
         coordinates = fit_coordinates(products)
-        at = second_order_pass(coordinates, solution.inner_theta)
+        at = at or second_order_pass(coordinates, solution.inner_theta)
         inverse = solution.inner_inverse
         root = np.linalg.cholesky(inverse) if len(inverse) else inverse
         slopes, inverse_hessian = _along_profile(products, solution, coordinates, at, root)

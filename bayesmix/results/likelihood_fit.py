@@ -14,10 +14,11 @@ from scipy import stats
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.inference.conditional import ConditionalEffects, conditional_effects
-from bayesmix.inference.information import component_covariance
+from bayesmix.inference.information import component_covariance, optimum_derivatives
 from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.small_sample import SmallSample, differentiate_vcov
 from bayesmix.likelihood.coordinates import block_entries
+from bayesmix.likelihood.derivatives import SecondOrder
 from bayesmix.results.anova import anova_table
 from bayesmix.results.bootstrap import Bootstrap, bootstrap_estimates, simulate_responses
 from bayesmix.results.components import (
@@ -171,8 +172,12 @@ class LikelihoodFit:
         return conditional_effects(self.products, self.solution)
 
     @cached_property
+    def _derivatives(self) -> SecondOrder:
+        return optimum_derivatives(self.products, self.solution)
+
+    @cached_property
     def _small_sample(self) -> SmallSample:
-        return differentiate_vcov(self.products, self.solution)
+        return differentiate_vcov(self.products, self.solution, self._derivatives)
 
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects, (p, p)."""
@@ -272,7 +277,7 @@ class LikelihoodFit:
 
     def _component_errors(self, kind: str) -> Floats:
         """Standard errors in the order of the table; of correlations by the delta method."""
-        covariance = component_covariance(self.products, self.solution, kind)
+        covariance = component_covariance(self.products, self.solution, kind, self._derivatives)
         errors: list[float] = []
         at = 1
         for level, sigma in zip(self.design.levels, self.solution.covariances, strict=True):
