@@ -230,6 +230,15 @@ def build_design(specification: Specification, data: Any, weights: Any = None) -
     if names:
         _warn_aliased(names)
     places = np.delete(places, dropped)
+    for level in levels:
+        if _spanned(level, values, places):
+            warnings.warn(
+                f"Level '{level.grouping.name}': each of its groups has fixed effects of its own for "
+                f"{', '.join(level.effect_names)}, so that the data say nothing of their variance. Leave the level or "
+                "the fixed effects out.",
+                BayesmixWarning,
+                stacklevel=3,
+            )
     if n <= len(places):
         raise DesignError(
             f"There are {n} complete rows for {len(places)} fixed effects.",
@@ -317,6 +326,20 @@ def _read_response(factor: Factor, columns: Mapping[str, Column], memory: Memory
             "Check the column, or how rows were filtered.",
         )
     return values
+
+
+def _spanned(level: Level, values: Floats, fixed: Integers) -> bool:
+    """Whether the fixed effects can do all that the effects of a level can."""
+    J, q = len(level.grouping.labels), len(level.effects)
+    if J * q > len(fixed):
+        return False
+    spread = np.zeros((len(values), J, q))
+    spread[np.arange(len(values)), level.grouping.codes] = values[:, level.places]
+    Z = spread.reshape(len(values), J * q)
+    size = np.sqrt(np.mean(values[:, fixed] ** 2, axis=0))
+    X = values[:, fixed] / np.where(size > 0, size, 1.0)
+    rest = Z - X @ np.linalg.lstsq(X, Z, rcond=1e-10)[0]
+    return bool(np.abs(rest).max() < 1e-8 * np.abs(Z).max())
 
 
 def _warn_aliased(names: list[str]) -> None:

@@ -25,8 +25,7 @@ Floats = NDArray[np.float64]
 
 # With fewer groups than this at some level, more than one start is tried.
 FEW_GROUPS = 20
-# With more columns of crossed levels than this the criterion is dear: one start, and secants in place of second
-# derivatives.
+# With more columns of crossed levels than this the criterion is dear: one start, and no second derivatives.
 LARGE_BLOCK = 400
 
 
@@ -115,19 +114,20 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
     if start is not None:
         start = _check_start(start, coordinates.layout.n_entries)
     large = coordinates.layout.n_dense > LARGE_BLOCK
-    hessian = None
-    if large:
+    plain = [_start(coordinates, scale) for scale in optimizer.scales]
+    starts: list[tuple[Floats, Floats | None]]
+    if coordinates.crossed and optimizer.method == "lbfgs":
         alone, hessian = _alone(products, reml, optimizer)
-        starts = [alone if start is None else start]
+        starts = [(alone if start is None else start, hessian)]
+        starts += [] if large or start is not None else [(theta, None) for theta in plain[1:3]]
     elif start is not None:
-        starts = [start]
+        starts = [(start, None)]
     else:
-        starts = [_start(coordinates, scale) for scale in optimizer.scales]
-        starts.sort(key=lambda theta: criterion(theta)[0])
+        starts = [(theta, None) for theta in sorted(plain, key=lambda theta: criterion(theta)[0])]
     small = any(level.n_groups < FEW_GROUPS for level in products.levels) and not large
     best: tuple[float, Floats, Certificate] | None = None
-    for theta in starts if coordinates.layout.n_entries else [np.zeros(0)]:
-        found = descend(criterion, blocks, theta, optimizer, hessian)
+    for theta, guess in starts if coordinates.layout.n_entries else [(np.zeros(0), None)]:
+        found = descend(criterion, blocks, theta, optimizer, guess, exact=not large)
         if best is None or found[0] < best[0] - 1e-9 * abs(best[0]) or (found[2].holds and not best[2].holds):
             best = found
         if best[2].holds and not small and not _is_singular(coordinates, best[1]):

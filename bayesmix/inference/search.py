@@ -21,17 +21,21 @@ def descend(
     theta: Floats,
     optimizer: Optimizer,
     hessian: Floats | None = None,
+    exact: bool = True,
 ) -> tuple[float, Floats, Certificate]:
     """From one start to a point that passes the certificate, leaving stationary points that are no minimum.
 
-    With an approximate Hessian (where the exact one is dear) by secants, else by Newton's method at the end.
+    With an approximate Hessian by secants, else by a quasi-Newton method without one; then, unless second derivatives
+    are dear (not ``exact``), by Newton's method.
     """
     for _ in range(optimizer.max_restarts + 1):
         if hessian is None:
-            theta = quasi_newton(criterion, theta, optimizer)
-            theta, decrement = newton_polish(criterion, theta)
+            theta, decrement = quasi_newton(criterion, theta, optimizer), 0.0
         else:
-            theta, decrement = minimise_by_secants(criterion, theta, hessian, 1e-12, optimizer.max_iterations)
+            goal = 1e-5 if exact else 1e-12
+            theta, decrement = minimise_by_secants(criterion, theta, hessian, goal, optimizer.max_iterations)
+        if exact:
+            theta, decrement = newton_polish(criterion, theta)
         value = criterion.at(theta)[0]
         stationarity, smallest, descent = examine(criterion.coordinates, blocks, theta, criterion.slopes(theta))
         certificate = Certificate(stationarity, smallest, decrement)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag, cholesky, solve_triangular
+from scipy.linalg import cholesky, solve_triangular
 
 from bayesmix.likelihood.coordinates import Coordinates
 from bayesmix.likelihood.crossed_kernels import crossed_scores
@@ -23,7 +23,7 @@ Entries = Sequence[tuple[int, int, int]]
 Derivatives = tuple[Floats, Floats, Floats, float, Floats, Floats]
 
 # Largest A (columns of all effects) that is formed.
-LARGEST = 2000
+LARGEST = 1000
 # Step of the differences, relative to the covariances.
 STEP = 1e-4
 
@@ -47,27 +47,36 @@ def _dense(coordinates: Coordinates, theta: Floats, entries: Entries) -> Derivat
     layout = coordinates.layout
     ZZ, ZW, WW = _gather(coordinates)
     roots = [level.basis @ factor for level, factor in zip(layout.levels, layout.factors(theta), strict=True)]
-    L = block_diag(*(np.kron(np.eye(v.n_groups), root) for v, root in zip(layout.levels, roots, strict=True)))
-    M = np.eye(L.shape[1]) + L.T @ ZZ @ L
-    C = cholesky(M, lower=True)
-    X = solve_triangular(C, L.T @ np.column_stack([ZZ, ZW]), lower=True)
-    Xz, Xw = X[:, : len(ZZ)], X[:, len(ZZ) :]
-    A, B, R = ZZ - Xz.T @ Xz, ZW - Xz.T @ Xw, WW - Xw.T @ Xw
+    both = np.column_stack([ZZ, ZW])
     bounds = np.cumsum([0, *(v.n_groups * v.columns.size for v in layout.levels)])
     part = [slice(*bounds[level : level + 2]) for level in range(len(layout.levels))]
-    units = [np.kron(np.eye(layout.levels[e[0]].n_groups), entry_matrix(layout, *e)) for e in entries]
+    rooted = np.vstack([_by_group(root.T, both[rows]) for root, rows in zip(roots, part, strict=True)])  # L'[Z'Z Z'W]
+    left = [_by_group(root.T, rooted[:, rows].T) for root, rows in zip(roots, part, strict=True)]
+    M = np.vstack(left)
+    M[np.diag_indices(len(M))] += 1.0
+    C = cholesky(M, lower=True, check_finite=False)
+    X = solve_triangular(C, rooted, lower=True, check_finite=False)
+    Xz, Xw = X[:, : len(ZZ)], X[:, len(ZZ) :]
+    A, B, R = ZZ - Xz.T @ Xz, ZW - Xz.T @ Xw, WW - Xw.T @ Xw
+    units = [entry_matrix(layout, *entry) for entry in entries]
+    moved = [_by_group(unit, B[part[e[0]]]) for unit, e in zip(units, entries, strict=True)]
     P, K = len(entries), layout.width
     R1, R2, ld1, ld2 = np.empty((P, K, K)), np.empty((P, P, K, K)), np.empty(P), np.empty((P, P))
-    moved = [unit @ B[part[e[0]]] for unit, e in zip(units, entries, strict=True)]
     for i, (one, _, _) in enumerate(entries):
         R1[i] = -B[part[one]].T @ moved[i]
-        ld1[i] = np.sum(A[part[one], part[one]] * units[i])
+        ld1[i] = np.trace(_by_group(units[i], A[part[one], part[one]]))
         for j, (two, _, _) in enumerate(entries[: i + 1]):
             between = A[part[one], part[two]]
-            both = moved[i].T @ between @ moved[j]
-            R2[i, j] = R2[j, i] = both + both.T
-            ld2[i, j] = ld2[j, i] = -np.sum(between * (units[i] @ between @ units[j]))
+            pulled = moved[i].T @ between @ moved[j]
+            R2[i, j] = R2[j, i] = pulled + pulled.T
+            turned = _by_group(units[j], _by_group(units[i], between).T)  # (E_i A E_j)'
+            ld2[i, j] = ld2[j, i] = -np.einsum("rc,cr->", between, turned)
     return R, R1, R2, float(2 * np.log(np.diag(C)).sum()), ld1, ld2
+
+
+def _by_group(block: Floats, rows: Floats) -> Floats:
+    """(I x block) rows: a small block times the rows of every group."""
+    return np.asarray((block @ rows.reshape(-1, block.shape[1], rows.shape[1])).reshape(-1, rows.shape[1]))
 
 
 def _gather(coordinates: Coordinates) -> tuple[Floats, Floats, Floats]:

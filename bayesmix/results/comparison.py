@@ -217,8 +217,8 @@ def _same_model(one: Fit, other: Fit) -> None:
     """Refuse fits of different models or data."""
     shapes = [[(v.name, v.effect_names, v.blocks) for v in fit.design.levels] for fit in (one, other)]
     same = one.design.fixed_names == other.design.fixed_names and shapes[0] == shapes[1]
-    weights = [np.ones(fit.design.n) if fit.design.weights is None else fit.design.weights for fit in (one, other)]
-    if not same or not np.array_equal(one.design.response, other.design.response) or not np.array_equal(*weights):
+    ours, theirs = (np.ones(f.design.n) if f.design.weights is None else f.design.weights for f in (one, other))
+    if not same or not np.array_equal(one.design.response, other.design.response) or not np.array_equal(ours, theirs):
         raise ArgumentError(
             f"The fits are of '{one.design.specification.formula}' ({one.design.n} rows) and "
             f"'{other.design.specification.formula}' ({other.design.n} rows).",

@@ -255,6 +255,7 @@ CODED = [
 ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Level 'g'")
 @pytest.mark.parametrize("right", CODED)
 def test_encoding_polynomials_and_contrasts(right: str, frame: pd.DataFrame) -> None:
     """Rows of the fit, in any order and number, are what they were; in plain text, and from another kind of frame."""
@@ -361,3 +362,12 @@ def test_rows_of_new_data_for_an_intercept(kind: type, frame: pd.DataFrame) -> N
     found = design("y ~ 1 + (1 | g)", frame)
     new = kind({"x": [1.0, 2.0, 3.0, 4.0]})
     assert_array_equal(found.encode(new, groups=False).fixed, np.ones((4, 1)))
+
+
+def test_a_level_that_the_fixed_effects_span_is_named(frame: pd.DataFrame) -> None:
+    """Every group with a coefficient of its own leaves nothing for its variance."""
+    data = frame.assign(h=[f"h{i % 4}" for i in range(len(frame))])
+    with pytest.warns(bx.BayesmixWarning, match="Level 'h': each of its groups has fixed effects of its own") as found:
+        bx.Model("y ~ h + (1 | h)", data)
+    assert found[0].filename == __file__
+    bx.Model("y ~ x + (1 | h)", data)
