@@ -1,4 +1,4 @@
-"""A fit's criterion by two other programs: dense algebra at its own estimate, and mixedlm from start to end.
+"""A fit by other means: dense algebra at its own estimate, and mixedlm from start to end.
 
 Both are given the columns of the design, orthogonal where the model allows it: full blocks of effects and the fixed
 effects span the same models in any basis, and then neither has an excuse for digits lost.
@@ -105,3 +105,70 @@ def _covariances(fit: bx.LikelihoodFit, theta: Floats, maps: list[Floats], sigma
         root = np.linalg.solve(T, factor) * sigma
         found.append(root @ root.T)
     return found
+
+
+@dataclass(frozen=True)
+class SmallSample:
+    """Satterthwaite's and Kenward & Roger's numbers for every fixed effect, from (n, n) matrices."""
+
+    satterthwaite_df: Floats
+    kenward_roger_se: Floats
+    observed: Floats  # eigenvalues of the observed information on the variances, scaled to a diagonal of 1
+    expected: Floats  # and of the expected one
+
+
+def small_sample(fit: bx.LikelihoodFit) -> SmallSample:
+    """Kenward & Roger (1997), eq. 5, and Giesbrecht & Burns (1985), with variances relative to sigma^2."""
+    problem, _ = dense_problem(fit)
+    X, jacobian = _orthogonal(problem.X)
+    bases, at = _variance_bases(fit)
+    inverse = np.linalg.inv(np.tensordot(at, bases, 1))
+    phi = np.linalg.inv(X.T @ inverse @ X)
+    moved = [one @ inverse @ X for one in bases]
+    P = np.array([-X.T @ inverse @ one for one in moved])
+    Q = np.array([[one.T @ inverse @ two for two in moved] for one in moved])
+    K = inverse - inverse @ X @ phi @ X.T @ inverse
+    restricted = [K @ one for one in bases]
+    expected = np.array([[np.sum(one * two.T) / 2 for two in restricted] for one in restricted])
+    lost = restricted if fit.solution.reml else [inverse @ one for one in bases]
+    Ky = K @ problem.y / fit.sigma
+    pulled = [one @ Ky for one in bases]
+    observed = np.array([[one @ K @ two for two in pulled] for one in pulled])
+    observed -= np.array([[np.sum(one * two.T) / 2 for two in lost] for one in lost])
+    (spread, observed_sizes), (weights, sizes) = _inverse_information(observed), _inverse_information(expected)
+    total = np.tensordot(weights, Q, 2) - (P @ phi @ np.tensordot(weights, P, 1)).sum(axis=0)
+    adjusted = phi + 2 * phi @ total @ phi
+    contrasts = np.linalg.inv(jacobian)
+    slopes = np.einsum("ca,kab,cb->ck", contrasts @ phi, P, contrasts @ phi)
+    variances = np.einsum("ca,ab,cb->c", contrasts, phi, contrasts)
+    df = 2 * variances**2 / np.einsum("ck,kl,cl->c", slopes, spread, slopes)
+    errors = fit.sigma * np.sqrt(np.diag(contrasts @ adjusted @ contrasts.T))
+    return SmallSample(df, errors, observed_sizes, sizes)
+
+
+def _variance_bases(fit: bx.LikelihoodFit) -> tuple[Floats, Floats]:
+    """V = sum of parameters times these, (k, n, n), the residual variance 1 the first of the parameters."""
+    design = fit.design
+    weights = np.ones(design.n) if design.weights is None else design.weights
+    bases, at = [np.diag(1 / weights)], [1.0]
+    for level, factor in zip(design.levels, fit.solution.factors, strict=True):
+        codes = level.grouping.codes
+        same = codes[:, None] == codes[None, :]
+        for start, stop in level.blocks:
+            Z, T = _orthogonal(design.values[:, level.places[start:stop]])
+            root = (T.astype(np.longdouble) @ factor[start:stop, start:stop].astype(np.longdouble)).astype(float)
+            for row, column in zip(*np.tril_indices(stop - start), strict=True):
+                matrix = np.outer(Z[:, row], Z[:, column])
+                bases.append(np.where(same, matrix if row == column else matrix + matrix.T, 0.0))
+                at.append(float(root[row] @ root[column]))
+    return np.array(bases), np.array(at)
+
+
+def _inverse_information(information: Floats) -> tuple[Floats, Floats]:
+    """Over the directions about which there is some, and the eigenvalues that tell."""
+    scale = np.sqrt(np.abs(np.diag(information)))
+    scale[scale == 0] = 1.0
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    known = values > 1e-10
+    part = vectors[:, known] / scale[:, None]
+    return part / values[known] @ part.T, values

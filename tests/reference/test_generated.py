@@ -13,20 +13,21 @@ import bayesmix as bx
 from bayesmix.errors import ConvergenceError
 from bayesmix.inference.information import component_covariance
 from tests.generated import generate
-from tests.oracle import dense_criterion, refit
+from tests.oracle import dense_criterion, refit, small_sample
 
-FAST, ALL = 45, 300
+FAST, ALL = 40, 300
 
 # Years and their squares, all but collinear even when centred, lose the digits that a search needs.
 LOST = {156}
 
 
-def _marks(number: int) -> list[pytest.MarkDecorator]:
-    slow = [pytest.mark.slow] if number >= FAST else []
+def _marks(number: int, fast: int = FAST) -> list[pytest.MarkDecorator]:
+    slow = [pytest.mark.slow] if number >= fast else []
     return [*slow, pytest.mark.xfail(raises=ConvergenceError)] if number in LOST else slow
 
 
 numbers = pytest.mark.parametrize("number", [pytest.param(number, marks=_marks(number)) for number in range(ALL)])
+dear = pytest.mark.parametrize("number", [pytest.param(number, marks=_marks(number, 12)) for number in range(150)])
 
 
 @cache
@@ -75,6 +76,23 @@ def test_mixedlm_finds_nothing_better(number: int) -> None:
                 for row in range(column, stop):
                     assert abs(own[row, column] - other[row, column]) <= 2e-4 * spread[at]
                     at += 1
+
+
+@dear
+def test_small_sample_methods_are_those_of_dense_algebra(number: int) -> None:
+    """Where the information on the variances is known to the digits that its inverse needs.
+
+    On the boundary Satterthwaite's degrees of freedom depend on the parameters, which here are not lmerTest's.
+    """
+    fit = fit_of(number)
+    slow = small_sample(fit)
+    if slow.observed.min() > 1e-5 and not fit.singular:
+        assert_allclose(fit.fixed_effects()["df"], slow.satterthwaite_df, rtol=1e-4)
+    if fit.solution.reml:
+        found = fit.fixed_effects(df="kenward-roger")
+        assert np.isfinite(found["df"]).all()
+        if slow.expected.min() > 1e-5:
+            assert_allclose(found["se"], slow.kenward_roger_se, rtol=1e-5)
 
 
 def test_designs_are_of_all_kinds() -> None:
