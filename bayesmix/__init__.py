@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bayesmix.results.homogeneity import homogeneity_test
     from bayesmix.results.likelihood_fit import LikelihoodFit
     from bayesmix.results.likelihood_ratio import LikelihoodRatioTest, lrt
+    from bayesmix.results.published import Published
     from bayesmix.results.wald_test import WaldTest, wald
 
 # Bound on first use, so that importing costs little and has no effect.
@@ -30,6 +31,7 @@ _HOMES = {
     "Model": "bayesmix.model",
     "Optimizer": "bayesmix.inference.optimizer",
     "WaldTest": "bayesmix.results.wald_test",
+    "Published": "bayesmix.results.published",
     "compare": "bayesmix.results.comparison",
     "homogeneity_test": "bayesmix.results.homogeneity",
     "list_datasets": "bayesmix.datasets",
@@ -47,6 +49,7 @@ __all__ = [
     "LikelihoodRatioTest",
     "Model",
     "Optimizer",
+    "Published",
     "WaldTest",
     "compare",
     "homogeneity_test",

@@ -69,6 +69,9 @@ _ELSEWHERE = {
     "warmup": "tune",
     "adapt_delta": "target_accept",
     "prior": "priors",
+    "nsim": "n",
+    "level": "prob",
+    "parm": "parameters",
 }
 
 

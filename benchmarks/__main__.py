@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from benchmarks import likelihood, machine, nuts, reml, startup
+from benchmarks import bootstrap, likelihood, machine, nuts, reml, startup
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 TOPICS = {
@@ -15,6 +15,7 @@ TOPICS = {
     "import": startup.report_imports,
     "cold": startup.report_cold,
     "likelihood": likelihood.report,
+    "bootstrap": bootstrap.report,
 }
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import bayesmix as bx
 
 CHEM_SEED = 97
-CHEM_SIZES = 31_022, 2_280, 131  # rows, schools, authorities
+CHEM_SIZES = 31_022, 2_410, 131  # rows, schools, authorities
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Problem:
         The other columns used; the response is the left side of the formula.
     bambi_formula : str, optional
         The same model as near as Bambi comes, where it takes part; ``child`` is the column :func:`for_bambi` adds.
+    slow : bool
+        Fitted less often, for seconds each.
     """
 
     label: str
@@ -41,6 +43,7 @@ class Problem:
     groupings: tuple[str, ...]
     predictors: tuple[str, ...]
     bambi_formula: str | None = None
+    slow: bool = False
 
     def frame(self) -> pd.DataFrame:
         """The columns the formula uses, and no others."""
@@ -49,7 +52,7 @@ class Problem:
 
 
 def chem_sized(seed: int = CHEM_SEED) -> pd.DataFrame:
-    """Simulate exam scores of Chem97's size: 31,022 pupils in 2,280 schools in 131 authorities, sizes uneven.
+    """Simulate exam scores of Chem97's size: 31,022 pupils in 2,410 schools in 131 authorities, sizes uneven.
 
     Intercepts vary between authorities (sd 0.4) and schools (0.9), the slope of ``gcse`` between schools (0.3,
     correlated 0.2 with the intercept); the residual sd is 2.4. All comes from ``numpy.random.default_rng(seed)``.
@@ -120,6 +123,21 @@ PROBLEMS = {
         chem_sized,
         ("authority", "school"),
         ("gcse",),
+    ),
+    "chem_intercepts": Problem(
+        "Chem97-size, intercepts only",
+        "score ~ gcse + (1 | school) + (1 | authority)",
+        chem_sized,
+        ("authority", "school"),
+        ("gcse",),
+    ),
+    "insteval": Problem(
+        "InstEval, crossed",
+        "y ~ service + (1 | s) + (1 | d) + (1 | dept)",
+        lambda: bx.load_dataset("insteval"),
+        ("dept", "d", "s"),
+        ("service",),
+        slow=True,
     ),
 }
 

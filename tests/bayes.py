@@ -62,6 +62,8 @@ def random_values(graph: pm.Model, rng: np.random.Generator, scale: float = 2.0)
         shape = variable.type.shape
         if "_partial_" in variable.name:
             values[variable.name] = rng.uniform(0.1, 0.9, size=shape)
+        elif variable.name.endswith("_effects"):
+            values[variable.name] = rng.normal(size=shape)
         elif variable.name.endswith("_signed"):
             values[variable.name] = np.asarray(rng.choice([-1.0, 1.0]) * scale * rng.uniform(0.3, 1.5))
         else:

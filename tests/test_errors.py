@@ -279,13 +279,6 @@ MISTAKES: dict[str, Mistake] = {
         ["more rows than fixed effects"],
         ["Leave terms out"],
     ),
-    "crossed groupings": (
-        DesignError,
-        fit("math ~ ses + (1 | school) + (1 | class)", pupils),
-        ["'school' and 'class' cross", "1", "2"],
-        ["crossed groupings are not fitted"],
-        ["class/school", "drop one"],
-    ),
     "an effect twice": (
         DesignError,
         fit("math ~ ses + (ses | school) + (ses || school)", pupils),

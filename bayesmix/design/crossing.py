@@ -8,9 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design.products import Crossing, LevelProducts
+from bayesmix.errors import DesignError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+# Columns of the dense block: at 10,000 one matrix takes 0.8 GB, and a criterion with its gradient five of them.
+MOST_COLUMNS = 10_000
 
 
 def crossed_products(
@@ -37,8 +41,19 @@ def crossed_products(
         The crossed levels.
     codes : sequence of (n,) int arrays
         Their group in each row.
+
+    Raises
+    ------
+    DesignError
+        More columns than a dense block can have.
     """
     sizes = [level.n_groups * level.columns.size for level in levels]
+    if sum(sizes) > MOST_COLUMNS:
+        raise DesignError(
+            f"The crossed levels have {sum(sizes)} effects outside the largest nested chain.",
+            f"Expected at most {MOST_COLUMNS}: they are eliminated together, as one dense block.",
+            "Leave one of the crossed levels out, or write levels as nested where their groups are.",
+        )
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     width = int(offsets[-1])
     keys, sums = [], []

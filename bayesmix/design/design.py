@@ -236,16 +236,21 @@ def build_design(specification: Specification, data: Any, weights: Any = None) -
             "Expected more rows than fixed effects.",
             "Leave terms out, or find the missing rows.",
         )
-    labels = {f.text: as_categories(columns[c]).labels for f in factors if (c := categorical_column(f, columns))}
+    known = {f.text: as_categories(columns[c]).labels for f in factors if (c := categorical_column(f, columns))}
     tree = build_tree(groupings[:depth], groupings[depth:]) if groupings else None
-    arrays = [values, response, offset, places, *(level.places for level in levels)]
-    arrays += [] if counted is None else [counted]
-    for array in (*arrays, *(grouping.codes for grouping in groupings)):
-        array.flags.writeable = False
+    _freeze(values, response, offset, places, counted, *(level.places for level in levels))
+    _freeze(*(grouping.codes for grouping in groupings))
     return Design(
         specification, tuple(wanted.values()), values, response, offset, places, tuple(names), levels, tree, n_missing,
-        notes, memory, labels, counted, None if given is None else given.name,
+        notes, memory, known, counted, None if given is None else given.name,
     )  # fmt: skip
+
+
+def _freeze(*arrays: NDArray[Any] | None) -> None:
+    """Make arrays read-only."""
+    for array in arrays:
+        if array is not None:
+            array.flags.writeable = False
 
 
 def _complete_rows(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from bayesmix.design.crossing import crossed_products
 from bayesmix.design.design import Design
-from bayesmix.design.products import CrossProducts, LevelProducts, Standardised, grouped_sums, standardise
+from bayesmix.design.products import CrossProducts, LevelProducts, grouped_sums, inner_columns
 from bayesmix.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -21,13 +24,13 @@ def cross_products(design: Design) -> CrossProducts:
     DataError
         The predictors fit the response without error.
     """
-    inner = standardise(design.values[:, 1:])
-    n, k = inner.values.shape
-    mean, roots, log_weights = _weights(design)
-    basis = np.sqrt(mean) * _inner_basis(inner)
-    response, fit, scale = _least_squares(design, inner, roots)
-    W = np.empty((n, k + 2), order="F")
-    W[:, 0], W[:, 1:-1], W[:, -1] = roots, inner.values * roots[:, None], response
+    rows = whiten(design)
+    n, k = design.n, rows.values.shape[1]
+    unit = float(np.sqrt(rows.mean_weight))
+    basis = unit * np.vstack([rows.basis, np.zeros(k)])
+    response, fit, scale = least_squares(design, rows)
+    W = np.empty((n, k + 1), order="F")
+    W[:, :-1], W[:, -1] = rows.values, response
     if design.tree is None:
         leaf, sizes = np.zeros(n, np.int64), np.array([float(n)])
         parent = np.zeros(0, np.int64)
@@ -53,53 +56,62 @@ def cross_products(design: Design) -> CrossProducts:
         levels=tuple(levels),
         fixed_basis=basis[:, design.fixed],
         response_fit=fit,
-        response_scale=float(np.sqrt(mean) * scale),
+        response_scale=unit * scale,
         crossing=crossed_products(W, leaf, parent, counts, levels[depth:], codes) if codes else None,
         depth=depth,
-        log_weights=log_weights,
-        mean_weight=mean,
+        log_weights=0.0 if design.weights is None else float(np.log(design.weights).sum()),
+        mean_weight=rows.mean_weight,
     )
 
 
-def _weights(design: Design) -> tuple[float, Floats, float]:
-    """Mean of the weights, sqrt(w / mean) of every row, and the sum of their logarithms."""
-    if design.weights is None:
-        return 1.0, np.ones(design.n), 0.0
-    mean = float(design.weights.mean())
-    return mean, np.sqrt(design.weights / mean), float(np.log(design.weights).sum())
+@dataclass(frozen=True)
+class WhitenedRows:
+    """The predictors as the sums of products take them.
+
+    Parameters
+    ----------
+    values : (n, k + 1) array
+        [1 | inner columns], every row times the root of its weight over the mean weight.
+    roots : (n,) array
+        Those roots, all 1 without weights.
+    basis : (k + 1, k + 1) array
+        From the columns of the design to the inner ones, without weights.
+    mean_weight : float
+    """
+
+    values: Floats
+    roots: Floats
+    basis: Floats
+    mean_weight: float
 
 
-def _inner_basis(inner: Standardised) -> Floats:
-    """Map from every column of the design to the inner columns, (K, k + 1)."""
-    k = len(inner.means)
-    basis = np.zeros((k + 2, k + 1))
-    basis[0, 0] = 1.0
-    basis[0, 1:] = inner.means
-    basis[np.arange(1, k + 1), np.arange(1, k + 1)] = inner.scales
-    return basis
+def whiten(design: Design) -> WhitenedRows:
+    """Inner columns of the design and its weights; columns with effects come first, to keep every level on few."""
+    effects = [int(place) - 1 for level in design.levels for place in level.places if place > 0]
+    order = list(dict.fromkeys([*effects, *range(design.values.shape[1] - 1)]))
+    inner = inner_columns(design.values[:, 1:], order)
+    mean = 1.0 if design.weights is None else float(design.weights.mean())
+    roots = np.ones(design.n) if design.weights is None else np.sqrt(design.weights / mean)
+    values = np.empty((design.n, len(inner.basis)), order="F")
+    values[:, 0], values[:, 1:] = roots, inner.values * roots[:, None]
+    return WhitenedRows(values, roots, inner.basis, mean)
 
 
-def _least_squares(design: Design, inner: Standardised, roots: Floats) -> tuple[Floats, Floats, float]:
+def least_squares(design: Design, rows: WhitenedRows) -> tuple[Floats, Floats, float]:
     """The response as scaled residual of (weighted) least squares, the coefficients, and the scale."""
     y = design.response - design.offset
     unit = float(np.abs(y).max())  # so that squares neither overflow nor vanish, whatever the units
     y = y / unit
     places = design.fixed
-    centred = len(places) > 0 and places[0] == 0
-    X = design.values[:, places]
-    if centred:
-        X = np.column_stack([np.ones(design.n), inner.values[:, places[1:] - 1]])
-    X = X * roots[:, None]
-    size = np.sqrt(np.einsum("ij,ij->j", X, X))
-    X = X / size
-    fit = np.zeros(len(places))
-    rest = (y - y.mean() if centred else y) * roots
-    if centred:
-        fit[0] = y.mean() * size[0]
+    constant = len(places) > 0 and places[0] == 0
+    directions, triangle = np.linalg.qr(rows.basis[:, places])
+    X = rows.values @ directions
+    centre = float(y.mean()) if constant else 0.0
+    rest, step = (y - centre) * rows.roots, np.zeros(len(places))
     for _ in range(2):  # the second pass removes what rounding left of the first
-        step = np.linalg.solve(X.T @ X, X.T @ rest) if len(places) else fit
-        fit += step
-        rest -= X @ step
+        found = np.linalg.solve(X.T @ X, X.T @ rest)
+        step += found
+        rest -= X @ found
     scale = float(np.sqrt(rest @ rest / design.n))
     if not scale > 1e-13:
         raise DataError(
@@ -107,8 +119,7 @@ def _least_squares(design: Design, inner: Standardised, roots: Floats) -> tuple[
             "Expected some residual variation.",
             "Check whether the response is computed from a predictor.",
         )
-    fit /= size
-    if centred:
-        fit[1:] /= inner.scales[places[1:] - 1]
-        fit[0] -= inner.means[places[1:] - 1] @ fit[1:]
+    fit = solve_triangular(triangle, step)
+    if constant:
+        fit[0] += centre
     return rest / scale, fit * unit, scale * unit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design, Level
-from bayesmix.inference.geometry import FreeVariable
+from bayesmix.inference.geometry import FreeVariable, Geometry
+from bayesmix.inference.naming import given_name
 from bayesmix.inference.priors import Priors, beta_prior_vector
 from bayesmix.likelihood.coordinates import Coordinates, block_entries, user_coordinates
 from bayesmix.likelihood.evaluation import posterior
+from bayesmix.likelihood.layout import Layout
 
 Floats = NDArray[np.float64]
 
@@ -90,6 +93,20 @@ def _cholesky(partials: Floats, q: int) -> Floats:
     return root
 
 
+def given_draws(
+    design: Design, geometry: Geometry, variances: VarianceDraws, raw: dict[str, Floats]
+) -> tuple[Floats, ...]:
+    """Effects of the crossed levels that were sampled, (D, J, q) each; empty where all were integrated out."""
+    found = []
+    for number, (level, form) in enumerate(zip(design.levels, geometry.given, strict=True)):
+        if form is not None:
+            effects = raw[given_name(level.name)].reshape(len(variances.sigma), -1, len(level.effects))
+            if form == "offset":
+                effects = effects @ np.swapaxes(variances.factors[number], -1, -2)
+            found.append(effects)
+    return tuple(found)
+
+
 def effect_draws(
     products: CrossProducts,
     design: Design,
@@ -97,13 +114,15 @@ def effect_draws(
     variances: VarianceDraws,
     rng: np.random.Generator,
     keep: bool,
-    beta: Floats | None = None,
+    given: Sequence[Floats] = (),
     chunk_bytes: int = 64_000_000,
 ) -> EffectDraws:
     """Draw beta and u from their exact conditional distribution, one draw for each draw of the variances.
 
     Parameters
     ----------
+    given : sequence of (D, J, q) arrays
+        Effects of the crossed levels where those were sampled.
     keep : bool
         Keep the draws of the group effects, or only their means and sds.
     chunk_bytes : int
@@ -128,8 +147,12 @@ def effect_draws(
         noise = (
             rng.standard_normal((count, width), out=kept) if kept is not None else rng.standard_normal((count, width))
         )
-        _fill(coordinates, prior, lam[part], flat[part], variances.sigma[part], inner, noise)
-        noise *= products.response_scale
+        nested = noise[:, : width - sum(effects[0].size for effects in given)]
+        x = _on_columns(layout, [effects[part] for effects in given])
+        _fill(coordinates, prior, lam[part], flat[part], variances.sigma[part], inner, nested, x)
+        nested *= products.response_scale
+        if given:
+            noise[:, nested.shape[1] :] = np.concatenate([u[part].reshape(count, -1) for u in given], axis=1)
         betas[part] = inner
         if start == 0:
             origin = noise.mean(axis=0)
@@ -147,17 +170,37 @@ def effect_draws(
 
 
 def _fill(
-    coordinates: Coordinates, prior: Floats, lam: Floats, flat: Floats, sigma: Floats, beta: Floats, effects: Floats
+    coordinates: Coordinates,
+    prior: Floats,
+    lam: Floats,
+    flat: Floats,
+    sigma: Floats,
+    beta: Floats,
+    effects: Floats,
+    given: Floats | None,
 ) -> None:
     """Turn standard normals into draws, in place, the draws shared out over the processors."""
     bounds = np.linspace(0, len(sigma), (os.cpu_count() or 1) + 1).astype(int)
     parts = [slice(a, b) for a, b in pairwise(bounds.tolist())]
     with ThreadPoolExecutor(len(parts)) as pool:
         running = [
-            pool.submit(posterior, coordinates, prior, lam[p], flat[p], sigma[p], beta[p], effects[p]) for p in parts
-        ]
+            pool.submit(
+                posterior, coordinates, prior, lam[p], flat[p], sigma[p], beta[p], effects[p],
+                None if given is None else given[p],
+            )
+            for p in parts
+        ]  # fmt: skip
         for each in running:
             each.result()
+
+
+def _on_columns(layout: Layout, given: Sequence[Floats]) -> Floats | None:
+    """Given effects (D, J, q) on the columns of the crossed levels, in inner units, (D, m)."""
+    if not given:
+        return None
+    maps = [level.basis / layout.response_scale for level in layout.levels[layout.n_nested :]]
+    parts = [(u @ B.T).reshape(len(u), -1) for u, B in zip(given, maps, strict=True)]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
 
 def _entries(levels: tuple[Level, ...], factors: tuple[Floats, ...]) -> list[Floats]:

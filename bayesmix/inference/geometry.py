@@ -8,45 +8,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
+from bayesmix.inference.conditional import conditional_effects
 from bayesmix.inference.ml import MlSolution, maximise
-from bayesmix.inference.naming import partial_name, sd_name, signed_name
+from bayesmix.inference.naming import given_name, partial_name, sd_name, signed_name
 
 Floats = NDArray[np.float64]
 
 # Below this gain in REML deviance an sd is sampled on the whole line: three times the effective draws where the data
 # say little about it (a funnel in logarithms), fewer where they say much.
 SIGNED_BELOW = 10.0
+# Crossed effects beyond this are sampled: a block of 400 takes 5 ms at every step.
+LARGEST_BLOCK = 400
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """By level, for each effect, whether its sd is sampled on the whole line (signed) or in logarithms.
+    """What is sampled, and on which scale.
 
-    Signed sds carry a symmetric density; the posterior of |s| and of the matching correlations is the same.
+    Parameters
+    ----------
+    signed : tuple of tuple of bool
+        By level, for each effect, whether its sd is sampled on the whole line or in logarithms. Signed sds carry a
+        symmetric density; the posterior of |s| and of the matching correlations is the same.
+    given : tuple of {None, "centred", "offset"}
+        By level, whether its effects are integrated out (None, everywhere unless said) or sampled, and then themselves
+        or in units of their covariance.
     """
 
     signed: tuple[tuple[bool, ...], ...]
+    given: tuple[str | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.given:
+            object.__setattr__(self, "given", (None,) * len(self.signed))
 
 
 @dataclass(frozen=True)
 class FreeVariable:
-    """A free variable of the marginal graph: its name, its kind (log, signed, share) and its length."""
+    """A free variable of the marginal graph: its name, its kind (log, signed, share, effects) and its shape.
+
+    ``columns`` is the second length of a matrix, 0 for vectors and numbers.
+    """
 
     name: str
     kind: str
     size: int = 1
+    columns: int = 0
 
 
 def choose_geometry(products: CrossProducts, solution: MlSolution) -> Geometry:
-    """Signed where removing the effect (and its covariances) raises the REML criterion by less than 10."""
+    """Signed where removing the effect (and its covariances) raises the REML criterion by less than 10.
+
+    Effects of crossed levels are given where together they are too many for a dense block at every step.
+    """
+    crossed = products.levels[products.n_nested :]
+    given: list[str | None] = [None] * len(products.levels)
+    if sum(level.n_groups * level.basis.shape[1] for level in crossed) > LARGEST_BLOCK:
+        for number in range(products.n_nested, len(products.levels)):
+            given[number] = _form(products, solution, number)
     signed = []
     for number, level in enumerate(products.levels):
+        if given[number] is not None:
+            signed.append((False,) * level.basis.shape[1])
+            continue
         flags = []
         for effect in range(level.basis.shape[1]):
             reduced = maximise(without_effect(products, number, effect), reml=True)
             flags.append(reduced.criterion - solution.criterion < SIGNED_BELOW)
         signed.append(tuple(flags))
-    return Geometry(tuple(signed))
+    return Geometry(tuple(signed), tuple(given))
+
+
+def _form(products: CrossProducts, solution: MlSolution, number: int) -> str:
+    """Effects that the data know better than their prior does are sampled as they are, others by their offsets."""
+    level = products.levels[number]
+    inner = products.total[np.ix_(level.columns, level.columns)]
+    per_group = np.einsum("iq,ij,jq->q", level.basis, inner, level.basis) / level.n_groups
+    weight = per_group * np.diag(solution.covariances[number]) / solution.sigma**2
+    return "centred" if np.mean(weight) > 1 else "offset"
 
 
 def without_effect(products: CrossProducts, number: int, effect: int) -> CrossProducts:
@@ -75,10 +114,16 @@ def free_variables(design: Design, geometry: Geometry) -> tuple[FreeVariable, ..
             q = stop - start
             if q > 1:
                 found.append(FreeVariable(partial_name(level.name, number), "share", q * (q - 1) // 2))
+    for level, form in zip(design.levels, geometry.given, strict=True):
+        if form is not None:
+            J, q = len(level.grouping.labels), len(level.effects)
+            found.append(FreeVariable(given_name(level.name), "effects", J * q, q))
     return tuple(found)
 
 
-def starting_values(design: Design, products: CrossProducts, solution: MlSolution) -> list[Floats]:
+def starting_values(
+    design: Design, products: CrossProducts, solution: MlSolution, geometry: Geometry | None = None
+) -> list[Floats]:
     """Values of the free variables near the REML estimate, never at a boundary.
 
     Sds start at max(REML sd, 0.1 sigma / sqrt(mean S_g[z,z])), correlations within 0.9.
@@ -92,6 +137,13 @@ def starting_values(design: Design, products: CrossProducts, solution: MlSolutio
         for start, stop in level.blocks:
             if stop - start > 1:
                 values.append((_partials(covariance[start:stop, start:stop]) + 1) / 2)
+    if geometry is not None and any(geometry.given):
+        means = conditional_effects(products, solution).means
+        for number, form in enumerate(geometry.given):
+            if form == "centred":
+                values.append(means[number].ravel())
+            elif form == "offset":
+                values.append((means[number] @ np.linalg.pinv(solution.sigma * solution.factors[number]).T).ravel())
     return values
 
 
@@ -134,6 +186,8 @@ def jittered(variables: tuple[FreeVariable, ...], values: list[Floats], rng: np.
         shift = rng.uniform(-1.0, 1.0, size=value.shape)
         if variable.kind == "share":
             moved.append(1 / (1 + (1 - value) / value * np.exp(-shift)))
+        elif variable.kind == "effects":
+            moved.append(value + 0.2 * shift * np.std(value))
         else:
             moved.append(value * np.exp(shift))
     return moved

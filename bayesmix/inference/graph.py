@@ -17,6 +17,7 @@ from bayesmix.inference.geometry import Geometry
 from bayesmix.inference.naming import (
     correlation_name,
     effect_name,
+    given_name,
     groups_dim,
     pairs_dim,
     partial_name,
@@ -46,25 +47,34 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
     Returns
     -------
     pymc.Model
-        Its data are ``cross_products``, ``log_weights``, ``beta_prior`` and ``prior_scales``; with these exchanged, a
-        compiled graph serves every model of the same shape.
+        Its data are ``cross_products``, ``beta_prior``, ``prior_scales`` and, with weights, ``log_weights``; with these
+        exchanged, a compiled graph serves every model of the same shape.
     """
     coordinates = user_coordinates(products)
     vector = np.concatenate([coordinates.packed, coordinates.body])
     # The scales are positive by construction; checking them at every step costs graph and compile time.
     with pm.Model(coords=_coords(design), check_bounds=False) as model:
         cross_products = pm.Data("cross_products", vector)
-        log_weights = pm.Data("log_weights", products.log_weights)
         beta_prior = pm.Data("beta_prior", beta_prior_vector(priors, coordinates, products))
         scales = pm.Data("prior_scales", prior_scales(priors))
         sigma = _positive("sigma", priors.sigma, scales[0])
-        lam: list[Any] = []
+        factors: list[dict[tuple[int, int], Any]] = []
         used = 1
         for level, prior, signed in zip(design.levels, priors.levels, geometry.signed, strict=True):
             stop = used + len(level.effects)
-            lam += _entries(level, _factor(level, prior, signed, [scales[i] for i in range(used, stop)]))
+            factors.append(_factor(level, prior, signed, [scales[i] for i in range(used, stop)]))
             used = stop
+        lam = [entry for level, factor in zip(design.levels, factors, strict=True) for entry in _entries(level, factor)]
         theta = pt.stack(lam) if lam else pt.zeros((0,))
+        others = [] if design.weights is None else [pm.Data("log_weights", products.log_weights)]
+        signature, backs = ",()" * len(others), []
+        kind = "crossed" if coordinates.crossed else "nested"
+        effects = _given_effects(design, geometry, factors)
+        if effects:
+            maps = [level.basis / products.response_scale for level in coordinates.layout.levels[products.n_nested :]]
+            others.append(pt.concatenate([(u @ B.T).flatten() for u, B in zip(effects, maps, strict=True)]))
+            signature, kind = f"{signature},(m)", "given"
+            backs = [np.linalg.pinv(B) for B in maps]
         pm.CustomDist(
             "y",
             design.offset,
@@ -72,10 +82,10 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
             beta_prior,
             theta,
             sigma,
-            log_weights,
-            logp=partial(_log_density, likelihood=MarginalLikelihood(coordinates.crossed)),
-            random=partial(_simulate, design=design, priors=priors, means=_means(products)),
-            signature="(n),(v),(b),(k),(),()->(n)",
+            *others,
+            logp=partial(_log_density, likelihood=MarginalLikelihood(kind), weighted=design.weights is not None),
+            random=partial(_simulate, design=design, priors=priors, means=_means(products), backs=backs),
+            signature=f"(n),(v),(b),(k),(){signature}->(n)",
             observed=design.response,
         )
     return model
@@ -88,12 +98,34 @@ def _log_density(
     beta_prior: Any,
     theta: Any,
     sigma: Any,
-    log_weights: Any,
-    *,
+    *others: Any,
     likelihood: MarginalLikelihood,
+    weighted: bool,
 ) -> Any:
-    """Log density of all rows; the rows themselves are inside the cross-products."""
-    return likelihood(vector, beta_prior, theta, sigma, np.zeros(0))[0] + log_weights / 2
+    """Log density of all rows; the rows themselves are inside the cross-products, those of sqrt(w) y with weights.
+
+    ``others`` are half the sum of the logarithms of the weights, if there are any, and given crossed effects, if any.
+    """
+    given = others[-1] if len(others) > weighted else np.zeros(0)
+    density = likelihood(vector, beta_prior, theta, sigma, given)[0]
+    return density + others[0] / 2 if weighted else density
+
+
+def _given_effects(design: Design, geometry: Geometry, factors: Sequence[Any]) -> list[Any]:
+    """The effects of crossed levels as free variables, (J, q) each: themselves, or in units of their covariance."""
+    effects = []
+    for level, form, factor in zip(design.levels, geometry.given, factors, strict=True):
+        if form is None:
+            continue
+        J, q = len(level.grouping.labels), len(level.effects)
+        name = given_name(level.name)
+        if form == "offset":
+            effects.append(pm.Normal(name, 0.0, 1.0, shape=(J, q)) @ _dense(factor, q).T)
+        elif q == 1:
+            effects.append(pm.Normal(name, 0.0, factor[0, 0], shape=(J, q)))
+        else:
+            effects.append(pm.MvNormal(name, np.zeros(q), chol=_dense(factor, q), shape=(J, q)))
+    return effects
 
 
 def explicit_graph(design: Design, products: CrossProducts, priors: Priors) -> pm.Model:
@@ -239,15 +271,18 @@ def _simulate(
     beta_prior: Floats,
     theta: Floats,
     sigma: Floats,
-    log_weights: Floats,
-    *,
+    *others: Floats,
     design: Design,
     priors: Priors,
     means: Floats,
+    backs: Sequence[Floats],
     rng: np.random.Generator,
     size: Any = None,
 ) -> Floats:
-    """Draw the rows: fixed effects from their prior, group effects and residuals given the variance parameters."""
+    """Draw the rows: fixed effects from their prior, group effects and residuals given the variance parameters.
+
+    Crossed effects that are free variables come last among the others; ``backs`` lead from D's columns to them.
+    """
     if priors.beta_is_flat and priors.beta:
         raise PriorError(
             "The fixed effects have flat priors.",
@@ -259,13 +294,19 @@ def _simulate(
         at = design.fixed_names.index("Intercept")
         beta[at] -= np.delete(means, at) @ np.delete(beta, at)
     y = offset + design.fixed_values @ beta
-    used = 0
-    for level in design.levels:
+    used, at = 0, 0
+    for number, level in enumerate(design.levels):
         q, places = len(level.effects), block_entries(level.blocks)
         factor = np.zeros((q, q))
         factor[places[:, 0], places[:, 1]] = theta[used : used + len(places)]
         used += len(places)
-        u = rng.standard_normal((len(level.grouping.labels), q)) @ factor.T
+        J, back = len(level.grouping.labels), number - len(design.levels) + len(backs)
+        if back >= 0:
+            width = backs[back].shape[1]
+            u = others[-1][at : at + J * width].reshape(J, width) @ backs[back].T
+            at += J * width
+        else:
+            u = rng.standard_normal((J, q)) @ factor.T
         y = y + np.einsum("nq,nq->n", design.values[:, level.places], u[level.grouping.codes])
     noise = sigma * rng.standard_normal(design.n)
     return np.asarray(y + (noise if design.weights is None else noise / np.sqrt(design.weights)))

@@ -7,18 +7,29 @@ from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts
 from bayesmix.inference.ml import MlSolution
+from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
-from bayesmix.likelihood.derivatives import entries_of, information, second_order_pass
+from bayesmix.likelihood.derivatives import SecondOrder, entries_of, information, second_order_pass
 
 Floats = NDArray[np.float64]
 
 
-def component_covariance(products: CrossProducts, solution: MlSolution, kind: str = "reml") -> Floats:
+def optimum_derivatives(products: CrossProducts, solution: MlSolution) -> SecondOrder:
+    """The second-order pass at the optimum, in fit coordinates."""
+    with one_blas_thread():
+        return second_order_pass(fit_coordinates(products), solution.inner_theta)
+
+
+def component_covariance(
+    products: CrossProducts, solution: MlSolution, kind: str = "reml", at: SecondOrder | None = None
+) -> Floats:
     """Inverse information on (sigma^2, free entries of every Sigma), in the user's units and coordinates.
 
     Parameters
     ----------
     kind : {"reml", "ml", "expected-reml", "expected-ml"}
+    at : SecondOrder, optional
+        From :func:`optimum_derivatives`, where a caller has it already.
 
     Returns
     -------
@@ -26,7 +37,7 @@ def component_covariance(products: CrossProducts, solution: MlSolution, kind: st
         sigma^2 first, then level by level in the order of theta; nan where the information is not positive definite.
     """
     coordinates = fit_coordinates(products)
-    at = second_order_pass(coordinates, solution.inner_theta)
+    at = at or optimum_derivatives(products, solution)
     inner_sigma2 = (solution.sigma / products.response_scale) ** 2
     found = information(at, products.n, inner_sigma2, kind)
     size = len(found)

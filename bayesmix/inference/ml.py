@@ -9,24 +9,19 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
-from scipy.optimize import minimize
 
 from bayesmix.design import CrossProducts
 from bayesmix.errors import ArgumentError, ConvergenceError
 from bayesmix.inference.alone import level_alone
-from bayesmix.inference.certificate import Certificate, Descent, examine, on_effects
-from bayesmix.inference.optimizer import METHODS, Optimizer
-from bayesmix.inference.secant import minimise as minimise_by_secants
+from bayesmix.inference.certificate import Certificate
+from bayesmix.inference.criterion import Criterion, in_units, smallest_roots, theta_hessian
+from bayesmix.inference.optimizer import Optimizer
+from bayesmix.inference.search import descend, quasi_newton
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
-from bayesmix.likelihood.derivatives import SecondOrder, entries_of, profiled_deviance, second_order_pass
-from bayesmix.likelihood.evaluation import profiled
 
 Floats = NDArray[np.float64]
 
-
-# Value, gradient, dOmega, beta, r2 and the inverse of R_xx at some theta.
-Evaluation = tuple[float, Floats, Floats, Floats, float, Floats]
 
 # With fewer groups than this at some level, more than one start is tried.
 FEW_GROUPS = 20
@@ -82,58 +77,6 @@ class MlSolution:
         return tuple(self.sigma**2 * factor @ factor.T for factor in self.factors)
 
 
-@dataclass
-class _Criterion:
-    """The profiled criterion of one data set, counting its evaluations."""
-
-    coordinates: Coordinates
-    products: CrossProducts
-    reml: bool
-    trace: Callable[[int, float, Floats], object] | None = None
-    evaluations: int = 0
-    last: tuple[bytes, Evaluation] | None = None
-
-    def __call__(self, theta: Floats) -> tuple[float, Floats]:
-        value, gradient, *_ = self.at(theta)
-        return (value, gradient) if np.isfinite(value) else (1e300, np.zeros_like(theta))
-
-    def at(self, theta: Floats) -> Evaluation:
-        """Everything the kernel returns: value, gradient, dOmega (nested levels only), beta, r2, R_xx^-1."""
-        key = theta.tobytes()
-        if self.last is None or self.last[0] != key:
-            self.evaluations += 1
-            self.last = key, profiled(self.coordinates, theta, self.reml, certify=False)
-            if self.trace is not None:
-                self.trace(self.evaluations, _in_units(self, self.last[1][0]), theta.copy())
-        return self.last[1]
-
-    def noise(self, theta: Floats) -> float:
-        """What rounding adds to the value: of its sum, and of r2, a difference of sums of squares of size n."""
-        value, *_, r2, _ = self.at(theta)
-        n = self.products.n
-        return float(1e-13 * abs(value) + np.finfo(float).eps * n * n / max(r2, 1e-300))
-
-    def slopes(self, theta: Floats) -> tuple[Floats, ...]:
-        """Derivatives in Omega of each level, (q, q), which a gradient of zero in theta leaves open.
-
-        Where every factor has an inverse they follow from that gradient; else the kernel is asked for them.
-        """
-        layout = self.coordinates.layout
-        _, gradient, d_omega, *_ = self.at(theta)
-        if not self.coordinates.crossed:
-            return on_effects(self.coordinates, d_omega)
-        if min(_smallest_roots(self.coordinates, theta)) > 1e-3:
-            weights = np.linalg.solve(omega_jacobian(self.coordinates, theta).T, gradient)
-            lower = layout.factors(weights)
-            return tuple((part + part.T) / 2 for part in lower)
-        self.evaluations += 1
-        return on_effects(self.coordinates, profiled(self.coordinates, theta, self.reml, certify=True)[2])
-
-    def second_order(self, theta: Floats) -> SecondOrder:
-        """The exact derivatives at theta."""
-        return second_order_pass(self.coordinates, theta)
-
-
 def maximise(
     products: CrossProducts, reml: bool = True, start: Floats | None = None, optimizer: Optimizer | None = None
 ) -> MlSolution:
@@ -167,7 +110,7 @@ def maximise(
 def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimizer: Optimizer) -> MlSolution:
     """Search from every start that is needed, and certify."""
     coordinates = fit_coordinates(products)
-    criterion = _Criterion(coordinates, products, reml, optimizer.trace)
+    criterion = Criterion(coordinates, products, reml, optimizer.trace)
     blocks = tuple(level.blocks for level in products.levels)
     if start is not None:
         start = _check_start(start, coordinates.layout.n_entries)
@@ -184,7 +127,7 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
     small = any(level.n_groups < FEW_GROUPS for level in products.levels) and not large
     best: tuple[float, Floats, Certificate] | None = None
     for theta in starts if coordinates.layout.n_entries else [np.zeros(0)]:
-        found = _descend(criterion, blocks, theta, optimizer, hessian)
+        found = descend(criterion, blocks, theta, optimizer, hessian)
         if best is None or found[0] < best[0] - 1e-9 * abs(best[0]) or (found[2].holds and not best[2].holds):
             best = found
         if best[2].holds and not small and not _is_singular(coordinates, best[1]):
@@ -193,7 +136,7 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
     passed = best[2].holds or best[2].exhausted
     if not passed and criterion.at(best[1])[4] > 1e-14 * products.n:
         raise ConvergenceError(
-            f"The optimiser stopped at criterion {_in_units(criterion, best[0]):.6f} with stationarity "
+            f"The optimiser stopped at criterion {in_units(criterion, best[0]):.6f} with stationarity "
             f"{best[2].stationarity:.1e} and smallest eigenvalue {best[2].smallest_eigenvalue:.1e}.",
             "Expected both within 1e-6 of an optimum.",
             "Centre and scale the predictors, simplify the random part, or raise Optimizer(max_iterations=...).",
@@ -216,14 +159,6 @@ def _check_start(start: Floats, size: int) -> Floats:
     return values
 
 
-def _in_units(criterion: _Criterion, value: float) -> float:
-    """The criterion for the user's response and columns."""
-    products = criterion.products
-    nu = products.n - products.n_fixed if criterion.reml else products.n
-    shift = 2 * criterion.coordinates.layout.log_jacobian if criterion.reml else 0.0
-    return float(value + 2 * nu * np.log(products.response_scale) + shift - products.log_weights)
-
-
 def _start(coordinates: Coordinates, scale: float) -> Floats:
     """Diagonal factors."""
     return coordinates.layout.theta(tuple(scale * np.eye(level.n_effects) for level in coordinates.layout.levels))
@@ -233,9 +168,11 @@ def _alone(products: CrossProducts, reml: bool, optimizer: Optimizer) -> tuple[F
     """Start and Hessian from fits of each level as if it were the only one."""
     thetas, hessians = [np.zeros(0)], []
     for number in range(len(products.levels)):
+        if not products.levels[number].blocks:
+            continue
         alone = level_alone(products, number)
-        criterion = _Criterion(fit_coordinates(alone), alone, reml)
-        theta = _quasi_newton(criterion, _start(criterion.coordinates, optimizer.scales[0]), optimizer)
+        criterion = Criterion(fit_coordinates(alone), alone, reml)
+        theta = quasi_newton(criterion, _start(criterion.coordinates, optimizer.scales[0]), optimizer)
         on_diagonal = np.array([row == column for row, column in criterion.coordinates.layout.levels[0].entries])
         theta = np.where(on_diagonal & (np.abs(theta) < 0.05), 0.05, theta)  # at 0 there is no way out
         hessian = theta_hessian(criterion.coordinates, criterion.second_order(theta), products.n, reml, theta)
@@ -245,166 +182,9 @@ def _alone(products: CrossProducts, reml: bool, optimizer: Optimizer) -> tuple[F
     return np.concatenate(thetas), block_diag(*hessians)
 
 
-def _descend(
-    criterion: _Criterion,
-    blocks: tuple[tuple[tuple[int, int], ...], ...],
-    theta: Floats,
-    optimizer: Optimizer,
-    hessian: Floats | None = None,
-) -> tuple[float, Floats, Certificate]:
-    """From one start to a point that passes the certificate, leaving stationary points that are no minimum.
-
-    With an approximate Hessian (where the exact one is dear) by secants, else by Newton's method at the end.
-    """
-    for _ in range(optimizer.max_restarts + 1):
-        if hessian is None:
-            theta = _quasi_newton(criterion, theta, optimizer)
-            theta, decrement = _newton_polish(criterion, theta)
-        else:
-            theta, decrement = minimise_by_secants(criterion, theta, hessian, 1e-11, optimizer.max_iterations)
-        value = criterion.at(theta)[0]
-        stationarity, smallest, descent = examine(criterion.coordinates, blocks, theta, criterion.slopes(theta))
-        certificate = Certificate(stationarity, smallest, decrement)
-        if certificate.holds or theta.size == 0:
-            break
-        if descent is not None and smallest < -1e-6:
-            theta = _leave(criterion, theta, descent)
-        else:
-            theta = _turned(criterion.coordinates, blocks, theta)
-    return value, theta, certificate
-
-
-def _quasi_newton(criterion: _Criterion, theta: Floats, optimizer: Optimizer) -> Floats:
-    """The first phase: to the neighbourhood of the optimum."""
-    if theta.size == 0:
-        return theta
-    limit, tolerance = optimizer.max_iterations, optimizer.tolerance
-    if optimizer.method == "nelder-mead":
-        simplex = {"maxiter": limit * theta.size, "xatol": tolerance, "fatol": tolerance, "adaptive": True}
-        found = minimize(lambda at: criterion(at)[0], theta, method=METHODS[optimizer.method], options=simplex)
-        return np.asarray(found.x)
-    options: dict[str, float] = {"maxiter": limit, "gtol": tolerance}
-    if optimizer.method == "lbfgs":
-        options |= {"maxfun": 4 * limit, "ftol": 1e-11}
-    found = minimize(criterion, theta, jac=True, method=METHODS[optimizer.method], options=options)
-    return np.asarray(found.x)
-
-
-def _newton_polish(criterion: _Criterion, theta: Floats) -> tuple[Floats, float]:
-    """Newton steps with the exact Hessian, kept while they lower the criterion; returns the last decrement."""
-    decrement = 0.0
-    if theta.size == 0:
-        return theta, decrement
-    value, gradient = criterion(theta)
-    for _ in range(20):
-        hessian = theta_hessian(
-            criterion.coordinates, criterion.second_order(theta), criterion.products.n, criterion.reml, theta
-        )
-        values, vectors = np.linalg.eigh(hessian)
-        steep = np.abs(values) > 1e-9 * np.abs(values).max()
-        along = np.where(steep, vectors.T @ gradient / np.where(steep, np.abs(values), 1.0), 0.0)
-        step, decrement = -vectors @ along, float(0.5 * (gradient @ (vectors @ along)))
-        moved, new_value, new_gradient = _backtrack(criterion, theta, step, value, gradient)
-        if moved is None:
-            break
-        theta, value, gradient = moved, new_value, new_gradient
-        if decrement < 1e-13 * abs(value) and np.abs(step).max() < 1e-9 * max(1.0, float(np.abs(theta).max())):
-            break
-    return theta, decrement
-
-
-def _backtrack(
-    criterion: _Criterion, theta: Floats, step: Floats, value: float, gradient: Floats
-) -> tuple[Floats | None, float, Floats]:
-    """The longest of a few steps that does not raise the criterion, or a smaller gradient at the same value."""
-    noise = criterion.noise(theta)
-    for _ in range(25):
-        moved = theta + step
-        new_value, new_gradient = criterion(moved)
-        if new_value < value - noise or (
-            new_value <= value + noise and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)
-        ):
-            return moved, new_value, new_gradient
-        if np.abs(step).max() < 1e-13:
-            break
-        step = step / 4
-    return None, value, gradient
-
-
-def theta_hessian(coordinates: Coordinates, at: SecondOrder, n: int, reml: bool, theta: Floats) -> Floats:
-    """Hessian of the profiled criterion in theta, by the chain rule through Omega = Lambda Lambda'."""
-    deviance = profiled_deviance(at, n, reml)
-    jacobian = omega_jacobian(coordinates, theta)
-    hessian = jacobian.T @ deviance.hessian @ jacobian
-    entries = entries_of(coordinates)
-    first = {(entry.level, entry.row, entry.column): deviance.gradient[i] for i, entry in enumerate(entries)}
-    for i, one in enumerate(entries):
-        for j, two in enumerate(entries):
-            if one.level == two.level and one.column == two.column:
-                row, column = max(one.row, two.row), min(one.row, two.row)
-                hessian[i, j] += first[one.level, row, column] * (2.0 if row == column else 1.0)
-    return np.asarray(hessian)
-
-
-def omega_jacobian(coordinates: Coordinates, theta: Floats) -> Floats:
-    """dOmega/dtheta, (P, P): entries of Omega by free entries of Lambda."""
-    factors = coordinates.layout.factors(theta)
-    entries = entries_of(coordinates)
-    jacobian = np.zeros((len(entries), len(entries)))
-    for i, of in enumerate(entries):
-        for j, by in enumerate(entries):
-            if of.level == by.level:
-                factor = factors[of.level]
-                jacobian[i, j] = (of.row == by.row) * factor[of.column, by.column]
-                jacobian[i, j] += (of.column == by.row) * factor[of.row, by.column]
-    return jacobian
-
-
-def _leave(criterion: _Criterion, theta: Floats, descent: Descent) -> Floats:
-    """Add variance along a direction in which the criterion falls; the best of a range of amounts."""
-    layout = criterion.coordinates.layout
-    candidates = [_add_variance(layout.factors(theta), descent, 10.0**power) for power in range(-6, 3)]
-    return min((layout.theta(factors) for factors in candidates), key=lambda moved: criterion(moved)[0])
-
-
-def _turned(coordinates: Coordinates, blocks: tuple[tuple[tuple[int, int], ...], ...], theta: Floats) -> Floats:
-    """The same covariances by other factors, with their columns filled from the left.
-
-    Where a leading effect has no variance, Lambda = [0 0; b c] leaves b and c undetermined and hides the slope in the
-    first entry, which is proportional to b; [0 0; sqrt(b^2 + c^2) 0] shows it.
-    """
-    factors = [factor.copy() for factor in coordinates.layout.factors(theta)]
-    for factor, parts in zip(factors, blocks, strict=True):
-        for start, stop in parts:
-            block = factor[start:stop, start:stop]
-            size, column = np.abs(block).max(initial=0.0), 0
-            for row in range(stop - start):
-                if np.linalg.norm(block[row, column:]) > 1e-2 * size:
-                    turn, _ = np.linalg.qr(block[row : row + 1, column:].T, mode="complete")
-                    block[:, column:] = block[:, column:] @ turn
-                    column += 1
-            factor[start:stop, start:stop] = np.tril(block)
-    return coordinates.layout.theta(tuple(factors))
-
-
-def _add_variance(factors: tuple[Floats, ...], descent: Descent, amount: float) -> tuple[Floats, ...]:
-    """Lower-triangular factors of Omega + amount * direction direction'."""
-    changed = [factor.copy() for factor in factors]
-    part = slice(descent.start, descent.stop)
-    stacked = np.column_stack([changed[descent.level][part, part], np.sqrt(amount) * descent.direction])
-    changed[descent.level][part, part] = np.linalg.qr(stacked.T, mode="r").T
-    return tuple(changed)
-
-
 def _is_singular(coordinates: Coordinates, theta: Floats) -> bool:
     """Whether some factor, in fit coordinates, has a direction without variance (relative sd below 1e-4)."""
-    return min(_smallest_roots(coordinates, theta)) < 1e-4
-
-
-def _smallest_roots(coordinates: Coordinates, theta: Floats) -> list[float]:
-    """Smallest singular value of each factor."""
-    factors = coordinates.layout.factors(theta)
-    return [np.inf, *(float(np.linalg.svd(factor, compute_uv=False)[-1]) for factor in factors if factor.size)]
+    return min(smallest_roots(coordinates, theta)) < 1e-4
 
 
 def lower_factor(root: Floats) -> Floats:
@@ -414,7 +194,7 @@ def lower_factor(root: Floats) -> Floats:
     return np.asarray(np.tril(lower) * signs)
 
 
-def _solution(criterion: _Criterion, theta: Floats, certificate: Certificate) -> MlSolution:
+def _solution(criterion: Criterion, theta: Floats, certificate: Certificate) -> MlSolution:
     """Back to the user's units and coordinates."""
     products, coordinates = criterion.products, criterion.coordinates
     theta = np.where(np.abs(theta) < 1e-9, 0.0, theta)  # an entry the data push to 0 is 0, not 1e-40
@@ -432,7 +212,7 @@ def _solution(criterion: _Criterion, theta: Floats, certificate: Certificate) ->
     back: Callable[[Floats], Floats] = partial(np.linalg.solve, coordinates.fixed)
     beta = products.response_fit + back(inner_beta) * scale
     half = back(np.linalg.cholesky(inverse)) * inner_sigma * scale if p else np.zeros((0, 0))
-    criterion_value = _in_units(criterion, value)
+    criterion_value = in_units(criterion, value)
     factors = tuple(
         lower_factor(np.linalg.solve(T, factor))
         for T, factor in zip(coordinates.levels, coordinates.layout.factors(theta), strict=True)

@@ -45,6 +45,11 @@ def partial_name(level: str, block: int) -> str:
     return f"{variable_name(level)}_partial_{block}"
 
 
+def given_name(level: str) -> str:
+    """Effects of a crossed level that are sampled beside the variance parameters."""
+    return f"{variable_name(level)}_effects"
+
+
 def groups_dim(level: str) -> str:
     """``school__factor_dim``."""
     return f"{variable_name(level)}__factor_dim"

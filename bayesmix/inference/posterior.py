@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError
-from bayesmix.inference.draws import EffectDraws, VarianceDraws, effect_draws, variance_draws
-from bayesmix.inference.geometry import FreeVariable, choose_geometry, free_variables, starting_values
+from bayesmix.inference.draws import EffectDraws, VarianceDraws, effect_draws, given_draws, variance_draws
+from bayesmix.inference.geometry import FreeVariable, Geometry, choose_geometry, free_variables, starting_values
 from bayesmix.inference.graph import marginal_graph
 from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.naming import require_distinct
@@ -35,12 +36,15 @@ class PosteriorDraws:
         Covariance factors and sigma.
     effects : EffectDraws
         Fixed and group effects, drawn exactly.
+    geometry : Geometry
+        What was integrated out.
     """
 
     variables: tuple[FreeVariable, ...]
     raw: RawDraws
     variances: VarianceDraws
     effects: EffectDraws
+    geometry: Geometry
 
 
 def draw_posterior(
@@ -66,14 +70,21 @@ def draw_posterior(
     kinds = tuple(type(prior).__name__ for prior in (priors.sigma, *(s for v in priors.levels for s in v.sds)))
     correlations = tuple(str(level.correlation) for level in priors.levels)
     degrees = tuple(getattr(s, "df", 0.0) for s in (priors.sigma, *(s for v in priors.levels for s in v.sds)))
-    shape = (tuple(level.blocks for level in products.levels), geometry, kinds, degrees, correlations)
+    blocks = tuple(level.blocks for level in products.levels)
+    shape: tuple[Any, ...] = (blocks, products.n_nested, geometry, kinds, degrees, correlations, design.weights is None)
+    if any(geometry.given):  # what the graph holds besides its data: sizes, and maps to the inner columns
+        crossed = products.levels[products.n_nested :]
+        maps = tuple((level.n_groups, level.basis.tobytes()) for level in crossed)
+        shape = (*shape, maps, products.response_scale)
     build = partial(marginal_graph, design, products, priors, geometry)
-    raw = sample_graph(build, shape, variables, starting_values(design, products, solution), settings)
+    raw = sample_graph(build, shape, variables, starting_values(design, products, solution, geometry), settings)
     flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in raw.values.items()}
     variances = variance_draws(design, variables, flat)
     # A stream of its own: the sampler has used the seed itself.
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(1,)))
-    return PosteriorDraws(variables, raw, variances, effect_draws(products, design, priors, variances, rng, keep))
+    given = given_draws(design, geometry, variances, flat)
+    effects = effect_draws(products, design, priors, variances, rng, keep, given=given)
+    return PosteriorDraws(variables, raw, variances, effects, geometry)
 
 
 def _keep_effects(group_effects: bool | str | None, products: CrossProducts, settings: Settings) -> bool:

@@ -137,7 +137,7 @@ def _sample_nutpie(
             _compiled.pop(next(iter(_compiled)))
         _compiled[shape] = compiled, [variable.name for variable in variables]
     compiled, own_names = _compiled[shape]
-    data = {name: model[name].get_value() for name in ("cross_products", "log_weights", "beta_prior", "prior_scales")}
+    data = {variable.name: variable.get_value() for variable in model.data_vars}
     held = {variable.name for variable in compiled.shared_var_keys}
     fed = compiled.with_data(**{name: value for name, value in data.items() if name in held})
     fed = replace(fed, initial_point_func=_initial_point(variables, start))
@@ -200,7 +200,8 @@ def _collect(
     values = {}
     for variable, name in zip(variables, own_names, strict=True):
         value = found[name][finished]
-        values[variable.name] = value.reshape(*value.shape[:2], -1) if variable.kind == "share" else value
+        flat = variable.kind in ("share", "effects")
+        values[variable.name] = value.reshape(*value.shape[:2], -1) if flat else value
     return RawDraws(values, stats, complete)
 
 
@@ -212,9 +213,7 @@ def _sample_pymc(
     starts = []
     for seed in seeds:
         moved = jittered(variables, start, np.random.default_rng(seed))
-        starts.append(
-            {v.name: value if v.kind == "share" else value[0] for v, value in zip(variables, moved, strict=True)}
-        )
+        starts.append({v.name: _shaped(v, value) for v, value in zip(variables, moved, strict=True)})
     options = {} if settings.target_accept is None else {"target_accept": settings.target_accept}
     if settings.progress:
         print("Compiling the model (some seconds).", flush=True)
@@ -237,6 +236,13 @@ def _sample_pymc(
         )
     whole = tree["posterior"].sizes["chain"] == settings.chains
     return _collect(tree, [variable.name for variable in variables], variables, settings, whole)
+
+
+def _shaped(variable: FreeVariable, value: Floats) -> Any:
+    """A start as the graph has it: a number, a vector or a matrix."""
+    if variable.columns:
+        return value.reshape(-1, variable.columns)
+    return value if variable.kind == "share" else value[0]
 
 
 @contextmanager

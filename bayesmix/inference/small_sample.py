@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts
-from bayesmix.inference.ml import MlSolution, omega_jacobian, theta_hessian
+from bayesmix.inference.criterion import omega_jacobian, theta_hessian
+from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
 from bayesmix.likelihood.derivatives import SecondOrder, information, second_order_pass
@@ -93,7 +94,7 @@ class FTest:
     scale: float = 1.0
 
 
-def differentiate_vcov(products: CrossProducts, solution: MlSolution) -> SmallSample:
+def differentiate_vcov(products: CrossProducts, solution: MlSolution, at: SecondOrder | None = None) -> SmallSample:
     """Differentiate the covariance of the fixed effects at the estimate.
 
     Parameters
@@ -102,6 +103,8 @@ def differentiate_vcov(products: CrossProducts, solution: MlSolution) -> SmallSa
         What was fitted.
     solution : MlSolution
         The optimum.
+    at : SecondOrder, optional
+        The second-order pass there, where a caller has it already.
 
     Returns
     -------
@@ -110,7 +113,7 @@ def differentiate_vcov(products: CrossProducts, solution: MlSolution) -> SmallSa
     """
     with one_blas_thread():
         coordinates = fit_coordinates(products)
-        at = second_order_pass(coordinates, solution.inner_theta)
+        at = at or second_order_pass(coordinates, solution.inner_theta)
         inverse = solution.inner_inverse
         root = np.linalg.cholesky(inverse) if len(inverse) else inverse
         slopes, inverse_hessian = _along_profile(products, solution, coordinates, at, root)

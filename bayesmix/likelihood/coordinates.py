@@ -1,7 +1,7 @@
 """Coordinates of the effects: the user's, and the centred and scaled ones in which optimisation is well conditioned.
 
-A correlated block that holds the intercept spans the same functions after centring, so it may be optimised there;
-independent or slope-only effects may not (their model is not invariant), they are only scaled.
+A correlated block spans the same functions in any basis of its columns, so it may be optimised in an orthonormal one;
+effects that vary independently may not (their model is not invariant), they are only scaled.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _coordinates(products: CrossProducts, maps: list[Floats]) -> Coordinates:
         _in_coordinates(products.fixed_basis, fixed),
         levels,
         products.response_scale,
-        float(np.log(np.abs(np.diag(fixed))).sum()),
+        float(np.linalg.slogdet(fixed)[1]) if len(fixed) else 0.0,
         products.n_nested,
         _slots(products),
     )
@@ -112,21 +112,19 @@ def _level_map(level: LevelProducts) -> Floats:
 def _column_map(basis: Floats, columns: range) -> Floats:
     """T of a set of columns given on inner columns (the first constant, the rest with mean 0 and variance 1).
 
-    With the constant among them the others are centred; each is scaled to unit mean square.
+    Seen through it the columns are orthonormal combinations of inner ones: with the constant among them the others
+    are centred, each is scaled to unit mean square, and those that nearly coincide are taken apart.
     """
     part = basis[:, list(columns)]
+    sizes = np.sqrt((part**2).sum(axis=0))
+    constant = np.flatnonzero((np.abs(part[1:]).sum(axis=0) == 0) & (part[0] != 0))
+    order = [*constant[:1], *(j for j in range(len(columns)) if j not in constant[:1])]
+    padded = np.vstack([part[:, order], np.zeros((max(len(order) - len(part), 0), len(order)))])
+    triangle = np.linalg.qr(padded, mode="r")
+    triangle *= np.where(np.diag(triangle) < 0, -1.0, 1.0)[:, None]
+    for j, column in enumerate(order):
+        if not triangle[j, j] > 1e-12 * sizes[column]:  # a combination of the others: any length will do
+            triangle[j, j] = sizes[column] if sizes[column] > 0 else 1.0
     T = np.zeros((len(columns), len(columns)))
-    spread = np.sqrt((part[1:] ** 2).sum(axis=0))
-    is_constant = np.flatnonzero((spread == 0) & (part[0] != 0))
-    if is_constant.size:
-        first = int(is_constant[0])
-        T[first] = part[0] / part[0, first]
-        scale = np.where(spread > 0, spread, 1.0)
-    else:
-        scale = np.sqrt((part**2).sum(axis=0))
-        scale = np.where(scale > 0, scale, 1.0)
-        first = -1
-    for j in range(len(columns)):
-        if j != first:
-            T[j, j] = scale[j]
+    T[np.ix_(order, order)] = triangle
     return T

@@ -34,6 +34,8 @@ _dgemm = _external("cython_blas", "dgemm", 13)
 @njit
 def factor(M: Floats) -> float:
     """Overwrite the lower triangle of M with its Cholesky factor; return log|M| (nan if not positive)."""
+    if M.shape[0] == 0:
+        return 0.0
     size = np.array([M.shape[0]], np.int32)
     flag = np.zeros(1, np.int32)
     side = np.array([85], np.uint8)  # "U": LAPACK reads columns first, so that this is our lower triangle
@@ -49,6 +51,8 @@ def factor(M: Floats) -> float:
 @njit
 def invert(C: Floats) -> None:
     """Overwrite a Cholesky factor with the inverse of C C', both triangles."""
+    if C.shape[0] == 0:
+        return
     size = np.array([C.shape[0]], np.int32)
     flag = np.zeros(1, np.int32)
     side = np.array([85], np.uint8)
@@ -59,6 +63,11 @@ def invert(C: Floats) -> None:
 @njit
 def product(A: Floats, B: Floats, out: Floats) -> None:
     """out = A B for (m, k) and (k, n) matrices along memory."""
+    if A.shape[1] == 0:
+        for r in range(out.shape[0]):
+            for c in range(out.shape[1]):
+                out[r, c] = 0.0
+        return
     sizes = np.array([B.shape[1], A.shape[0], A.shape[1]], np.int32)
     weights = np.array([1.0, 0.0])
     plain = np.array([78], np.uint8)  # "N"; LAPACK sees the transposes, so B comes first

@@ -7,11 +7,17 @@ import ctypes
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesmix.likelihood import crossed_kernels, kernels
+from bayesmix.likelihood import crossed_kernels, given, kernels
 from bayesmix.likelihood.coordinates import Coordinates
-from bayesmix.likelihood.layout import ALL_LEVELS, LEVELS
 
 Floats = NDArray[np.float64]
+
+# The compiled C function of each kind of model.
+DENSITIES = {
+    "nested": kernels.density_function,
+    "crossed": crossed_kernels.crossed_density_function,
+    "given": given.given_density_function,
+}
 
 
 def profiled(
@@ -70,14 +76,22 @@ def posterior(
     sigma: Floats,
     beta: Floats,
     effect_noise: Floats,
+    given_effects: Floats | None = None,
 ) -> None:
-    """Exact draws of beta and u for each draw of (lam, sigma), see :mod:`bayesmix.likelihood.kernels`."""
+    """Exact draws of beta and u for each draw of (lam, sigma), see :mod:`bayesmix.likelihood.kernels`.
+
+    With ``given_effects`` (D, m), the crossed effects on the columns of D, only those of the nested levels are drawn.
+    """
+    if given_effects is not None:
+        packed, body = coordinates.packed, coordinates.body
+        given.given_posterior(packed, body, prior, lam, factors, sigma, given_effects, beta, effect_noise)
+        return
     kernel = crossed_kernels.crossed_posterior if coordinates.crossed else kernels.posterior
     kernel(coordinates.packed, coordinates.body, prior, lam, factors, sigma, beta, effect_noise)
 
 
 def log_density(
-    vector: Floats, prior: Floats, lam: Floats, sigma: float, beta: Floats
+    vector: Floats, prior: Floats, lam: Floats, sigma: float, beta: Floats, kind: str = "nested"
 ) -> tuple[float, Floats, float, Floats]:
     """log p(y | Lambda, sigma[, beta]) in the user's units, with its gradient in lam, sigma and beta.
 
@@ -92,7 +106,10 @@ def log_density(
     sigma : float
         Residual standard deviation.
     beta : (p,) or (0,) array
-        Inner fixed effects where they are explicit.
+        Inner fixed effects where they are explicit; behind them the crossed effects on the columns of D, in inner
+        units, where those are given.
+    kind : {"nested", "crossed", "given"}
+        What the levels are.
 
     Returns
     -------
@@ -102,8 +119,6 @@ def log_density(
     out = np.empty(2 + arrays[2].size + arrays[3].size)
     at = [array.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for array in (*arrays, out)]
     sizes = [array.size for array in arrays]
-    is_crossed = vector[ALL_LEVELS] > vector[LEVELS]
-    function = crossed_kernels.crossed_density_function() if is_crossed else kernels.density_function()
-    function.ctypes(at[0], sizes[0], at[1], sizes[1], at[2], sizes[2], float(sigma), at[3], sizes[3], at[4])
+    DENSITIES[kind]().ctypes(at[0], sizes[0], at[1], sizes[1], at[2], sizes[2], float(sigma), at[3], sizes[3], at[4])
     stop = 2 + sizes[2]
     return float(out[0]), out[2:stop].copy(), float(out[1]), out[stop:].copy()

@@ -14,9 +14,7 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.type import TensorType
 
-from bayesmix.likelihood.crossed_kernels import crossed_density_function
-from bayesmix.likelihood.evaluation import log_density
-from bayesmix.likelihood.kernels import density_function
+from bayesmix.likelihood.evaluation import DENSITIES, log_density
 from bayesmix.likelihood.sources import SOURCE_HASH
 
 
@@ -30,14 +28,14 @@ class MarginalLikelihood(Op):  # type: ignore[misc]
 
     Parameters
     ----------
-    crossed : bool
-        Whether the model has levels outside the nested chain.
+    kind : {"nested", "crossed", "given"}
+        Whether levels cross, and then whether their effects are integrated out too or given, behind beta.
     """
 
-    __props__ = ("crossed",)
+    __props__ = ("kind",)
 
-    def __init__(self, crossed: bool = False) -> None:
-        self.crossed = crossed
+    def __init__(self, kind: str = "nested") -> None:
+        self.kind = kind
 
     def make_node(self, vector: Any, prior: Any, lam: Any, sigma: Any, beta: Any) -> Apply:
         """Symbolic inputs and outputs."""
@@ -49,7 +47,7 @@ class MarginalLikelihood(Op):  # type: ignore[misc]
     def perform(self, node: Apply, inputs: list[Any], outputs: list[list[Any]]) -> None:
         """Evaluate outside compiled graphs."""
         vector, prior, lam, sigma, beta = inputs
-        for slot, value in zip(outputs, log_density(vector, prior, lam, float(sigma), beta), strict=True):
+        for slot, value in zip(outputs, log_density(vector, prior, lam, float(sigma), beta, self.kind), strict=True):
             slot[0] = np.asarray(value)
 
     def pullback(self, inputs: list[Variable], outputs: list[Variable], cotangents: list[Variable]) -> list[Variable]:
@@ -74,9 +72,8 @@ class MarginalLikelihood(Op):  # type: ignore[misc]
 @register_funcify_default_op_cache_key(MarginalLikelihood)  # type: ignore[untyped-decorator]
 def _funcify(op: MarginalLikelihood, node: Apply, **kwargs: Any) -> tuple[Any, int]:
     """Compiled graphs call the kernel by a symbol named after its sources; the same hash keys PyTensor's cache."""
-    name = f"bayesmix_{'crossed_' if op.crossed else ''}density_{SOURCE_HASH}"
-    function = crossed_density_function() if op.crossed else density_function()
-    llvm.add_symbol(name, function.address)
+    name = f"bayesmix_{op.kind}_density_{SOURCE_HASH}"
+    llvm.add_symbol(name, DENSITIES[op.kind]().address)
     at, size = types.uintp, types.intp
     density = types.ExternalFunction(name, types.void(at, size, at, size, at, size, types.float64, at, size, at))
 
@@ -92,4 +89,4 @@ def _funcify(op: MarginalLikelihood, node: Apply, **kwargs: Any) -> tuple[Any, i
         )  # fmt: skip
         return np.asarray(out[0]), out[2 : 2 + k], np.asarray(out[1]), out[2 + k :]
 
-    return marginal_likelihood, SOURCE_HASH + op.crossed
+    return marginal_likelihood, SOURCE_HASH + list(DENSITIES).index(op.kind)

@@ -30,6 +30,7 @@ _KERNEL_FILES = (
     "dense.py",
     "crossed.py",
     "crossed_kernels.py",
+    "given.py",
 )
 
 

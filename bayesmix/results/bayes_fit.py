@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError, require_coverage
 from bayesmix.inference.draws import EffectDraws
-from bayesmix.inference.naming import effect_name, variable_name
+from bayesmix.inference.naming import effect_name, given_name, variable_name
 from bayesmix.inference.priors import Priors
 from bayesmix.results.components import ICC_NOTE, component_index, component_values, has_slopes, level_variances
 from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
@@ -232,6 +232,13 @@ class BayesFit:
     def _notes(self, both: pd.DataFrame) -> list[str]:
         """What a reader must know besides the numbers."""
         notes = [*self.design.notes]
+        sampled = [v for v in self.design.levels if given_name(v.name) in self.idata["unconstrained_posterior"]]
+        if sampled:
+            count = sum(len(level.grouping.labels) * len(level.effects) for level in sampled)
+            notes.append(
+                f"The {count} effects of {' and '.join(level.name for level in sampled)} were sampled beside the "
+                "variance parameters: crossed, they are too many to be integrated out at every step."
+            )
         if has_slopes(self.design.levels):
             notes.append(ICC_NOTE)
         if self.divergences:

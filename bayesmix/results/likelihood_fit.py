@@ -14,11 +14,13 @@ from scipy import stats
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.inference.conditional import ConditionalEffects, conditional_effects
-from bayesmix.inference.information import component_covariance
+from bayesmix.inference.information import component_covariance, optimum_derivatives
 from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.small_sample import SmallSample, differentiate_vcov
 from bayesmix.likelihood.coordinates import block_entries
+from bayesmix.likelihood.derivatives import SecondOrder
 from bayesmix.results.anova import anova_table
+from bayesmix.results.bootstrap import Bootstrap, bootstrap_estimates, simulate_responses
 from bayesmix.results.components import (
     ICC_NOTE,
     component_index,
@@ -30,7 +32,10 @@ from bayesmix.results.components import (
 from bayesmix.results.contrasts import contrast_table
 from bayesmix.results.criteria import corrected_aic, criteria_table
 from bayesmix.results.degrees import COUNTED, ESTIMATED, TITLES, check_method
+from bayesmix.results.intervals import interval_table
 from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
+from bayesmix.results.profile import Profile, profile_data
+from bayesmix.results.quantities import Names
 from bayesmix.results.random_terms import random_terms_table
 from bayesmix.results.singular import SingularReport, report_singularity
 from bayesmix.tables import Header, format_summary, format_table
@@ -167,8 +172,12 @@ class LikelihoodFit:
         return conditional_effects(self.products, self.solution)
 
     @cached_property
+    def _derivatives(self) -> SecondOrder:
+        return optimum_derivatives(self.products, self.solution)
+
+    @cached_property
     def _small_sample(self) -> SmallSample:
-        return differentiate_vcov(self.products, self.solution)
+        return differentiate_vcov(self.products, self.solution, self._derivatives)
 
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects, (p, p)."""
@@ -268,7 +277,7 @@ class LikelihoodFit:
 
     def _component_errors(self, kind: str) -> Floats:
         """Standard errors in the order of the table; of correlations by the delta method."""
-        covariance = component_covariance(self.products, self.solution, kind)
+        covariance = component_covariance(self.products, self.solution, kind, self._derivatives)
         errors: list[float] = []
         at = 1
         for level, sigma in zip(self.design.levels, self.solution.covariances, strict=True):
@@ -409,6 +418,78 @@ class LikelihoodFit:
         rest = self.design.response - self.fitted()
         weights = self.design.weights if kind == "pearson" else None
         return np.asarray(rest if weights is None else np.sqrt(weights) * rest)
+
+    def intervals(
+        self, method: str = "wald", *, prob: float = 0.95, scale: str = "var", **options: Any
+    ) -> pd.DataFrame:
+        """Intervals of all parameters.
+
+        Parameters
+        ----------
+        method : {"wald", "profile", "bootstrap"}
+            Normal intervals (variances on the log scale, correlations on Fisher's z; option ``df`` as in
+            :meth:`fixed_effects`), profile likelihood (option ``criterion``, see :meth:`profile`), or percentiles of a
+            parametric bootstrap (options ``n``, ``seed`` and ``progress``, see :meth:`bootstrap`).
+        prob : float
+            Coverage.
+        scale : {"var", "sd"}
+            Show variances and covariances, or standard deviations.
+
+        Returns
+        -------
+        DataFrame
+            Index (part, parameter); estimate, ci_low, ci_high, and for profiles low_at_boundary, high_at_boundary.
+            ``attrs["note"]`` says what the intervals rest on, and why one is nan.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> fit = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff")).reml()
+        >>> fit.intervals("profile", scale="sd")["ci_low"].round(2).tolist()
+        [1486.45, 12.2, 38.23]
+        """
+
+        def tables(df: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+            fixed = self.fixed_effects(prob=prob) if df is None else self.fixed_effects(df=df, prob=prob)
+            return fixed, self.variance_components(se=self.method.lower())
+
+        return interval_table(self.design, self.products, self.solution, method, prob, scale, options, tables)
+
+    def profile(
+        self, parameters: Names = None, *, criterion: str = "ml", prob: float = 0.99, points: int = 12, **unknown: Any
+    ) -> Profile:
+        """Profile deviances, for plots and a look at how far from normal the likelihood is.
+
+        Parameters
+        ----------
+        parameters : str, (part, parameter), or a sequence of these, optional
+            Parts (``"fixed"``, a level, ``"residual"``, ``"theta"``) or parameters (``"sd(ses)"``); by default all but
+            covariances and theta.
+        criterion : {"ml", "reml"}
+            Of the variance components, ``"ml"`` as in lme4; fixed effects are profiled in the full likelihood.
+        prob : float
+            The curves go as far as the bounds of intervals of this coverage.
+        points : int
+            On each side of the estimate.
+        """
+        refuse_unknown("profile", unknown, ("parameters", "criterion", "prob", "points"))
+        return profile_data(self.design, self.products, self.solution, parameters, criterion, prob, points)
+
+    def bootstrap(self, n: int = 1000, *, seed: int | None = None, progress: bool = True, **unknown: Any) -> Bootstrap:
+        """Parametric bootstrap: fit the model to n responses simulated from this fit.
+
+        The same seed gives the same replicates; interrupted, those that are finished are kept.
+        """
+        refuse_unknown("bootstrap", unknown, ("n", "seed", "progress"))
+        return bootstrap_estimates(self.design, self.products, self.solution, n, seed, progress)
+
+    def simulate(self, n: int = 1, *, seed: int | None = None, groups: str = "new", **unknown: Any) -> Floats:
+        """Simulate n responses of the rows used, from the estimates, (n, N).
+
+        ``groups="new"`` draws new group effects for each response, ``"known"`` keeps those predicted.
+        """
+        refuse_unknown("simulate", unknown, ("n", "seed", "groups"))
+        return simulate_responses(self.design, self.solution, n, seed, groups, lambda: self._conditional.means)
 
     def summary(self) -> str:
         """The fit as text."""

@@ -14,7 +14,7 @@ import bayesmix as bx
 from bayesmix.errors import PriorError
 from bayesmix.inference.graph import explicit_graph, prior_scales
 from bayesmix.inference.naming import correlation_name, partial_name, sd_name, signed_name
-from bayesmix.likelihood.operation import MarginalLikelihood, marginal_likelihood
+from bayesmix.likelihood.operation import MarginalLikelihood
 from tests import dense
 from tests.bayes import (
     INTERPRETED,
@@ -462,7 +462,7 @@ def operation_inputs(rng: np.random.Generator, number: int, beta: int) -> tuple[
 @pytest.mark.parametrize("explicit", [False, True])
 def test_operation_gradient(mode: Any, explicit: bool, rng: np.random.Generator) -> None:
     symbols = [pt.vector("v"), pt.vector("b"), pt.vector("lam"), pt.scalar("sigma"), pt.vector("beta")]
-    value = 3 * marginal_likelihood(*symbols)[0]
+    value = 3 * MarginalLikelihood()(*symbols)[0]
     slopes = pt.grad(value, symbols[2:])
     function = compiled(symbols, [value, *slopes], mode)
     for number in (0, 10, 20):
@@ -479,7 +479,7 @@ def test_operation_gradient(mode: Any, explicit: bool, rng: np.random.Generator)
 
 def test_operation_has_shapes_without_being_evaluated(rng: np.random.Generator) -> None:
     symbols = [pt.vector("v"), pt.vector("b"), pt.vector("lam"), pt.scalar("sigma"), pt.vector("beta")]
-    shapes = compiled(symbols, [x.shape for x in marginal_likelihood(*symbols)], "FAST_COMPILE")
+    shapes = compiled(symbols, [x.shape for x in MarginalLikelihood()(*symbols)], "FAST_COMPILE")
     assert not any(isinstance(node.op, MarginalLikelihood) for node in shapes.maker.fgraph.apply_nodes)
     _, inputs = operation_inputs(rng, 10, True)
     assert [tuple(shape) for shape in shapes(*inputs)] == [(), inputs[2].shape, (), inputs[4].shape]
@@ -487,7 +487,7 @@ def test_operation_has_shapes_without_being_evaluated(rng: np.random.Generator) 
 
 def test_second_derivatives_are_refused() -> None:
     symbols = [pt.vector("v"), pt.vector("b"), pt.vector("lam"), pt.scalar("sigma"), pt.vector("beta")]
-    value = marginal_likelihood(*symbols)[0]
+    value = MarginalLikelihood()(*symbols)[0]
     slope = pt.grad(value, symbols[3])
     with pytest.raises(NotImplementedError, match="second derivatives"):
         pt.grad(slope, symbols[3])

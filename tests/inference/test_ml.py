@@ -18,7 +18,8 @@ from scipy.optimize import minimize
 
 import bayesmix as bx
 from bayesmix.design.products import grouped_sums, standardise
-from bayesmix.inference.ml import maximise, omega_jacobian, theta_hessian
+from bayesmix.inference.criterion import omega_jacobian, theta_hessian
+from bayesmix.inference.ml import maximise
 from bayesmix.likelihood.coordinates import fit_coordinates
 from bayesmix.likelihood.derivatives import second_order_pass
 from bayesmix.likelihood.kernels import profiled

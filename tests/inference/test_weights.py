@@ -187,6 +187,20 @@ def test_marginal_graph(model: bx.Model, kind: str, rng: np.random.Generator) ->
     )
 
 
+def test_the_graph_changes_with_its_data(rng: np.random.Generator) -> None:
+    """The weights too are data of the graph; a graph without weights has none."""
+    first, second = (bx.Model(FORMULAS[0], weighted_frame(rng, n), weights="w") for n in (120, 90))
+    graph, other = graph_of(first, "mixed"), graph_of(second, "mixed")
+    values = random_values(graph, rng)
+    at = point(graph, values)
+    with graph:
+        pm.set_data({variable.name: variable.get_value() for variable in other.data_vars})
+    found, expected = (float(g.compile_logp(jacobian=False, mode=INTERPRETED)(at)) for g in (graph, other))
+    assert_allclose(found, expected, rtol=1e-13)
+    plain = graph_of(bx.Model(FORMULAS[0], random_frame(rng)), "mixed")
+    assert {v.name for v in graph.data_vars} - {v.name for v in plain.data_vars} == {"log_weights"}
+
+
 def test_explicit_graph(model: bx.Model, rng: np.random.Generator) -> None:
     """Rows are normal with sd sigma / sqrt(w); the rest of the graph knows no weights."""
     design = model.design
@@ -264,3 +278,4 @@ def test_posterior_agrees_with_reml(dataset: Callable[[str], pd.DataFrame]) -> N
     residual = post.variance_components().loc[("residual", "var")]
     assert abs(residual["mean"] - reml.sigma**2) < residual["sd"]
     assert post.divergences == 0
+    assert "w (residual variance sigma^2 / weight)" in post.summary()

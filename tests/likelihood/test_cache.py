@@ -109,11 +109,11 @@ import sys
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from bayesmix.likelihood.operation import marginal_likelihood
+from bayesmix.likelihood.operation import MarginalLikelihood
 given = np.load(sys.argv[1])
 vector, prior = np.concatenate([given["packed"], given["body"]]), np.zeros(1 + 3 + 9)
 lam = pt.dvector("lam")
-value = marginal_likelihood(vector, prior, lam, 1.3, np.zeros(0))[0]
+value = MarginalLikelihood()(vector, prior, lam, 1.3, np.zeros(0))[0]
 print(repr(float(pytensor.function([lam], value, mode="NUMBA")(given["theta"]))))
 """
 

@@ -9,8 +9,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesmix as bx
+from bayesmix.design.reduction import whiten
 from bayesmix.inference.certificate import on_effects
-from bayesmix.inference.ml import omega_jacobian, theta_hessian
+from bayesmix.inference.criterion import omega_jacobian, theta_hessian
 from bayesmix.likelihood import crossed_derivatives, evaluation
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates, user_coordinates
 from bayesmix.likelihood.derivatives import second_order_pass
@@ -78,9 +79,8 @@ def make_case(model: bx.Model, rng: np.random.Generator, boundary: bool, choose:
     design, products = model.design, model.products
     coordinates = choose(products)
     layout = coordinates.layout
-    inner = design.values[:, 1:]
     rest = (design.response - design.fixed_values @ products.response_fit) / products.response_scale
-    W = np.column_stack([np.ones(design.n), (inner - inner.mean(axis=0)) / inner.std(axis=0), rest])
+    W = np.column_stack([whiten(design).values, rest])
     codes = tuple(order[level.grouping.codes] for order, level in zip(design.tree.order, design.levels, strict=True))
     columns = tuple(W[:, level.columns] @ level.basis for level in layout.levels)
     theta = rng.uniform(0.3, 1.3, layout.n_entries) * rng.choice([-1.0, 1.0], layout.n_entries)
@@ -214,7 +214,7 @@ def test_log_density(user_case: Case, kind: str, rng: np.random.Generator) -> No
         scale = layout.response_scale
         return dense.log_density(case.problem, case.covariances(lam / scale), (sigma / scale) ** 2, about)
 
-    value, d_lam, d_sigma, _ = evaluation.log_density(vector, prior, lam, sigma, beta)
+    value, d_lam, d_sigma, _ = evaluation.log_density(vector, prior, lam, sigma, beta, "crossed")
     shift = -case.problem.n * np.log(layout.response_scale)
     if kind == "flat":
         shift += p * np.log(layout.response_scale) - layout.log_jacobian

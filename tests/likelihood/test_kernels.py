@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from bayesmix.likelihood import kernels
+from bayesmix.likelihood import evaluation, kernels
 from bayesmix.likelihood.elimination import CHUNK
 from tests import dense
 from tests.designs import Case, RandomDesign, cases, crowded_cases, random_design
@@ -161,7 +161,7 @@ def kernel_log_density(design: RandomDesign, prior: np.ndarray) -> Callable[[np.
     vector = np.concatenate([design.packed, design.body])
 
     def value(point: np.ndarray) -> tuple[Any, ...]:
-        return kernels.log_density(vector, prior, point[:P].copy(), float(point[P]), point[P + 1 :].copy())
+        return evaluation.log_density(vector, prior, point[:P].copy(), float(point[P]), point[P + 1 :].copy())
 
     return value
 

@@ -137,6 +137,17 @@ def test_contrasts_are_written_to_the_first_label(frame: pd.DataFrame) -> None:
     assert_allclose(found["f:g"], np.eye(6)[4:], atol=1e-12)
 
 
+def test_one_term_is_taken_in_sequence(frame: pd.DataFrame) -> None:
+    """Nothing to average over: lmerTest then writes the hypothesis by sweeping, which moves the df a little."""
+    fit = bx.Model("y ~ f + (f | top)", frame).reml()
+    pd.testing.assert_frame_equal(fit.anova(), fit.anova(type=1))
+    X = fit.design.fixed_values
+    upper = np.linalg.cholesky(X.T @ X).T
+    L = (upper / np.diag(upper)[:, None])[1:]
+    expected = bx.wald(fit, L)
+    assert_allclose(fit.anova().loc["f", ["F", "den_df"]].tolist(), [expected.statistic, expected.den_df], rtol=1e-7)
+
+
 def test_empty_cells(frame: pd.DataFrame) -> None:
     """What is left can be tested, and a note says that it is not the whole."""
     held = frame[(frame["f"] != "c") | (frame["g"] == "u")]
