@@ -142,6 +142,17 @@ def _require_same_rows(one: Design, other: Design) -> None:
             "Expected the same response in the same rows: likelihoods of different data can not be compared.",
             "Fit both to one data frame with one response.",
         )
+    if not np.array_equal(_weights(one), _weights(other)):
+        raise ArgumentError(
+            f"{named} are fitted with different weights.",
+            "Expected the same weights: they are part of the likelihood, which weights divided by 2 change.",
+            "Fit both with one choice of weights=.",
+        )
+
+
+def _weights(design: Design) -> Floats:
+    """Weights of the rows; without any, all are 1."""
+    return np.ones(design.n) if design.weights is None else design.weights
 
 
 def _fitted(fits: Sequence[LikelihoodFit | Fittable], method: str | None, refit: bool) -> list[LikelihoodFit]:

@@ -159,6 +159,18 @@ def test_other_rows_or_response(frame: pd.DataFrame) -> None:
     assert "different responses" in refused(small, bx.Model("y ~ x + offset(z) + (1 | top)", frame).ml())
 
 
+def test_other_weights(frame: pd.DataFrame) -> None:
+    """Twice the weights are another likelihood of the same model; all 1 are none."""
+    weights = 1.0 + np.arange(300) % 4
+    small = bx.Model("y ~ 1 + (1 | top)", frame, weights=weights).ml()
+    other, none = (bx.Model("y ~ x + (1 | top)", frame, weights=given).ml() for given in (2 * weights, None))
+    assert "fitted with different weights" in refused(small, other)
+    assert "fitted with different weights" in refused(small, none)
+    ones = bx.Model("y ~ 1 + (1 | top)", frame, weights=np.ones(300)).ml()
+    plain = bx.Model("y ~ 1 + (1 | top)", frame).ml()
+    assert_allclose(bx.lrt(ones, none).table["chisq"].iloc[1], bx.lrt(plain, none).table["chisq"].iloc[1], rtol=1e-9)
+
+
 def test_not_nested(frame: pd.DataFrame) -> None:
     x, z = (bx.Model(f"y ~ {name} + (1 | top)", frame).ml() for name in ("x", "z"))
     assert "both have 4 parameters" in refused(x, z)
