@@ -48,13 +48,15 @@ class Sheet:
     ----------
     title : str
     head : tuple of str
-        Names of the columns; ``\\n`` breaks them.
+        Names of the columns, with line breaks where they take several lines.
     rows : tuple of tuple of str
         A row that is empty draws a line.
     labels : int
         Columns on the left that name the row.
     left : tuple of int
         Other columns that are aligned left.
+    plain : bool
+        Without the lines of the program's tables.
     """
 
     title: str
@@ -62,13 +64,22 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
     labels: int = 1
     left: tuple[int, ...] = ()
+    plain: bool = False
 
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines as they stand."""
+    """Lines as they stand.
+
+    Parameters
+    ----------
+    lines : tuple of str
+    close : bool
+        Without a blank line before them.
+    """
 
     lines: tuple[str, ...]
+    close: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,7 +119,11 @@ class Printout:
     def __str__(self) -> str:
         blocks = [[self.title]]
         for part in self.parts:
-            blocks.append(_sheet_lines(part, self.rules) if isinstance(part, Sheet) else list(part.lines))
+            lines = _sheet_lines(part, self.rules) if isinstance(part, Sheet) else list(part.lines)
+            if isinstance(part, Lines) and part.close:
+                blocks[-1] += lines
+            else:
+                blocks.append(lines)
         if self.notes:
             blocks.append([f"Note: {note}" for note in self.notes])
         return "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks)
@@ -131,12 +146,13 @@ class Summary(str):
     _html: str
 
     def __new__(cls, text: str, html: str) -> Summary:
+        """Text with its HTML."""
         made = super().__new__(cls, text)
         made._html = html
         return made
 
-    def __getnewargs__(self) -> tuple[str, str]:
-        return str.__str__(self), self._html
+    def __reduce__(self) -> tuple[type[Summary], tuple[str, str]]:
+        return Summary, (str.__str__(self), self._html)
 
     def __repr__(self) -> str:
         return str.__str__(self)
@@ -149,7 +165,7 @@ def _sheet_html(sheet: Sheet) -> str:
     """A sheet as an HTML table; lines between rows are left out."""
     rows = [row for row in sheet.rows if row]
     names = [name.replace("\n", " ") for name in sheet.head]
-    k = sheet.labels
+    k = max(sheet.labels, 1)
     if k == 1:
         index = pd.Index([row[0] for row in rows], name=names[0])
     else:
@@ -164,6 +180,8 @@ def _pre(lines: Sequence[str]) -> str:
 
 def _sheet_lines(sheet: Sheet, rules: Rules) -> list[str]:
     """A sheet as aligned text."""
+    if sheet.plain:
+        rules = Rules(rules.indent, rules.gap)
     heads = _broken(sheet.head)
     rows = [row for row in sheet.rows if row]
     widths = [max(len(row[i]) for row in [*heads, *rows]) for i in range(len(sheet.head))]
