@@ -72,7 +72,7 @@ def format_probabilities(values: Sequence[float], digits: int = 3) -> list[str]:
     ['< 2e-16', '3.26e-06', '0.22']
     """
     tiny = [value < _EPSILON for value in values]
-    small = [not zero and 0 < value < 1e-3 for zero, value in zip(tiny, values, strict=True)]
+    small = [not zero and 0 < value < 1e-4 for zero, value in zip(tiny, values, strict=True)]
     plain = [not zero and not low for zero, low in zip(tiny, small, strict=True)]
     texts = [""] * len(values)
     for chosen in (small, plain):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # A variance is 0 below this share of the residual variance.
 NO_VARIANCE = 1e-8
 
+Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
@@ -148,6 +149,13 @@ def fixed_table(fit: LikelihoodFit, rule: Convention) -> tuple[pd.DataFrame, lis
 def group_sizes(level: Level) -> Integers:
     """Rows of each group."""
     return np.asarray(np.bincount(level.grouping.codes, minlength=len(level.grouping.labels)))
+
+
+def correlation_matrix(covariance: Floats) -> Floats:
+    """Correlations of a covariance matrix; nan beside a variance of 0."""
+    sd = np.sqrt(np.diag(covariance))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(covariance / np.outer(sd, sd))
 
 
 def bars(fit: LikelihoodFit) -> list[tuple[int, int, int]]:

@@ -13,7 +13,7 @@ from bayesmix.results.criteria import consistent_aic
 from bayesmix.results.dialects import hlm, sas, spss, stata
 from bayesmix.results.dialects.conventions import TOPICS, Convention, convention_table, pick_convention
 from bayesmix.results.dialects.estimates import fixed_table, highest_first, read_components
-from bayesmix.results.dialects.labels import class_factors, r_effect, r_grouping
+from bayesmix.results.dialects.labels import class_factors, r_effects, r_grouping
 from bayesmix.tables import Header, format_number, format_summary, format_table, html_summary, html_table
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ def _parameter_name(fit: LikelihoodFit, rule: Convention, part: Component) -> st
         case "stata":
             return stata.parameter_name(part)
         case "lme4":
-            names = dict.fromkeys([r_effect(part.first), r_effect(part.second)])
+            names = dict.fromkeys(r_effects([part.first, part.second]))
             return f"{r_grouping(level)} {' with '.join(names)}"
         case "hlm":
             return f"Tau({part.row},{part.column})"

@@ -11,7 +11,7 @@ from bayesmix.errors import ArgumentError
 from bayesmix.results.components import covariance_count, parameter_count
 from bayesmix.results.dialects.coefficients import Coefficient, read_coefficients
 from bayesmix.results.dialects.conventions import CONVENTIONS
-from bayesmix.results.dialects.estimates import fixed_columns, fixed_table
+from bayesmix.results.dialects.estimates import correlation_matrix, fixed_columns, fixed_table
 from bayesmix.results.homogeneity_table import homogeneity_table
 from bayesmix.tables import Lines, Printout, Rules, Sheet
 
@@ -96,9 +96,7 @@ def _tau(fit: LikelihoodFit, number: int, effects: tuple[Coefficient, ...]) -> l
     """The covariance matrix of a level, and as correlations."""
     sigma = fit.solution.covariances[number]
     of = f" ({fit.design.levels[number].name})" if len(fit.design.levels) > 1 else ""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sd = np.sqrt(np.diag(sigma))
-        correlations = sigma / np.outer(sd, sd)
+    correlations = correlation_matrix(sigma)
     sheets = []
     for title, matrix, decimals in ((f"Tau{of}", sigma, 5), (f"Tau (as correlations){of}", correlations, 3)):
         rows = [

@@ -20,9 +20,14 @@ def _label(atom: Atom) -> str:
     return ""
 
 
-def r_effect(column: ModelColumn) -> str:
-    """``(Intercept)``, ``ses:sectorPublic``."""
-    return ":".join(atom.factor.text + _label(atom) for atom in column.atoms) or "(Intercept)"
+def r_effects(columns: Sequence[ModelColumn]) -> list[str]:
+    """``(Intercept)``, ``ses:sectorPublic``: factors in the order in which they first occur, as R names products."""
+    order = list(dict.fromkeys(atom.factor.text for column in columns for atom in column.atoms))
+    names = []
+    for column in columns:
+        atoms = sorted(column.atoms, key=lambda atom: order.index(atom.factor.text))
+        names.append(":".join(atom.factor.text + _label(atom) for atom in atoms) or "(Intercept)")
+    return names
 
 
 def r_grouping(level: Level) -> str:

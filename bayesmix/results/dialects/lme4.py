@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayesmix.results.dialects.conventions import CONVENTIONS
-from bayesmix.results.dialects.estimates import bars, fixed_columns, fixed_table
-from bayesmix.results.dialects.labels import r_effect, r_grouping
+from bayesmix.results.dialects.estimates import bars, correlation_matrix, fixed_columns, fixed_table
+from bayesmix.results.dialects.labels import r_effects, r_grouping
 from bayesmix.tables import Lines, Printout, Rules, Sheet
 from bayesmix.tables.significant import format_jointly, format_probabilities, round_jointly
 
 if TYPE_CHECKING:
     from bayesmix.results.likelihood_fit import LikelihoodFit
+
+Floats = NDArray[np.float64]
 
 RULE = CONVENTIONS["lme4"]
 
@@ -62,8 +65,8 @@ def _criterion(fit: LikelihoodFit) -> Lines | Sheet:
     """REML criterion in one line; under ML a table."""
     if fit.method == "REML":
         return Lines((f"REML criterion at convergence: {round(fit.criterion, 1):.7g}",))
-    values = [fit.aic, fit.bic, fit.loglik, fit.criterion, fit.design.n - fit.n_parameters]
-    cells = [text.strip() for text in format_jointly([round(value, 1) for value in values], DIGITS)]
+    values = [round(value, 1) for value in (fit.aic, fit.bic, fit.loglik, fit.criterion)]
+    cells = [*(text.strip() for text in format_jointly(values, 7)), f"{fit.design.n - fit.n_parameters}"]
     head = ("AIC", "BIC", "logLik", "deviance", "df.resid")
     width = max(map(len, [*head, *cells]))  # R pads a named vector to one width
     return Sheet("", tuple(name.rjust(width) for name in head), (tuple(cells),), labels=0)
@@ -81,18 +84,17 @@ def _random_effects(fit: LikelihoodFit) -> Sheet:
     levels = fit.design.levels
     order = sorted(bars(fit), key=lambda bar: -len(levels[bar[0]].grouping.labels))
     met: Counter[str] = Counter()
-    labels, variances, correlations = [], [], []
+    labels, variances = [], []
+    correlations: list[list[str]] = []
     for number, start, stop in order:
         name = r_grouping(levels[number])
         shown = f"{name}.{met[name]}" if met[name] else name
         met[name] += 1
-        sigma = fit.solution.covariances[number]
+        sigma, effects = fit.solution.covariances[number], r_effects(levels[number].effects)
         for i in range(start, stop):
-            labels.append((f" {shown}" if i == start else "", r_effect(levels[number].effects[i])))
+            labels.append((f" {shown}" if i == start else "", effects[i]))
             variances.append(float(sigma[i, i]))
-            with np.errstate(invalid="ignore", divide="ignore"):
-                row = sigma[i, start:i] / np.sqrt(sigma[i, i] * np.diag(sigma)[start:i])
-            correlations.append([f"{value:5.2f}" if np.isfinite(value) else "  NaN" for value in row])
+        correlations += _triangle(correlation_matrix(sigma[start:stop, start:stop]), 2)
     labels.append((" Residual", ""))
     variances.append(fit.sigma**2)
     correlations.append([])
@@ -117,7 +119,7 @@ def _fixed_effects(fit: LikelihoodFit, table: pd.DataFrame) -> list[Sheet | Line
     """The coefficients as R's printCoefmat() writes them."""
     if table.empty:
         return [Lines(("No fixed effect coefficients",))]
-    names = [r_effect(column) for column in fixed_columns(fit)]
+    names = r_effects(fixed_columns(fit))
     block = table[["estimate", "se"]].to_numpy().ravel().tolist()
     degrees = round_jointly(table["df"].tolist(), DIGITS)
     shown = [value for value in [*block, *table["df"].tolist()] if np.isfinite(value) and value != 0]
@@ -143,18 +145,21 @@ def _star(p: float) -> str:
 
 def _correlations(fit: LikelihoodFit) -> list[Sheet]:
     """Correlations of the fixed effects, lower triangle, names abbreviated."""
-    names = [r_effect(column) for column in fixed_columns(fit)]
+    names = r_effects(fixed_columns(fit))
     if not 1 < len(names) <= MOST_CORRELATED:
         return []
-    sd = np.sqrt(np.diag(fit.solution.vcov))
-    values = np.round(fit.solution.vcov / np.outer(sd, sd), 3)
-    rows = [
-        (name, *(f"{value:.3f}" for value in values[i, :i]), *[""] * (len(names) - 1 - i))
-        for i, name in enumerate(abbreviate(names, 11))
-        if i
-    ]
+    values = correlation_matrix(fit.solution.vcov)
+    cells = _triangle(values, 3)
+    rows = [(name, *cells[i], *[""] * (len(names) - 1 - i)) for i, name in enumerate(abbreviate(names, 11)) if i]
     head = ("", *abbreviate(names, 6)[:-1])
     return [Sheet("Correlation of Fixed Effects:", head, tuple(rows), left=tuple(range(1, len(head))))]
+
+
+def _triangle(matrix: Floats, decimals: int) -> list[list[str]]:
+    """Rows below the diagonal as text of one width."""
+    cells = [[f"{value:.{decimals}f}" if np.isfinite(value) else "NaN" for value in row] for row in matrix]
+    width = max(len(cell) for row in cells for cell in row)
+    return [[cell.rjust(width) for cell in row[:i]] for i, row in enumerate(cells)]
 
 
 def abbreviate(names: list[str], length: int) -> list[str]:
@@ -181,9 +186,9 @@ def _shorten(name: str, length: int) -> str:
     for letters in ("aeiou", "abcdefghijklmnopqrstuvwxyz"):
         for at_end in (True, False):
             for place in reversed(range(1, len(name))):
-                if len(name) <= length:
-                    return name
+                if len(name) - name.count(" ") <= length:
+                    return name if len(name) <= length else name.replace(" ", "")
                 last = place == len(name) - 1 or name[place + 1] == " "
                 if name[place] in letters and name[place - 1] != " " and (last or not at_end):
                     name = name[:place] + name[place + 1 :]
-    return name[: max(length, 1)]
+    return name.replace(" ", "")[: max(length, 1)]
