@@ -6,7 +6,6 @@ import pickle
 from bayesmix.tables import Lines, Printout, Rules, Sheet, Summary
 from tests.markup import read
 
-
 SHEET = Sheet("Effects", ("", "Estimate", "Std\nError"), (("a<b", "12.5", "1"), (), ("c", "-1", "0.25")))
 
 

@@ -87,21 +87,18 @@ def _model_information(fit: LikelihoodFit) -> Sheet:
 def _class_levels(fit: LikelihoodFit) -> list[Sheet]:
     """Class variables: groupings and factors, with their labels."""
     design = fit.design
-    rows = []
-    for column in dict.fromkeys(name for i in highest_first(fit) for name in design.levels[i].grouping.columns):
-        labels = next((v.grouping.labels for v in design.levels if v.grouping.columns == (column,)), ())
-        rows.append((column, str(len(labels)), _listed(labels)) if labels else (column, "", _within(fit, column)))
+    rows: list[tuple[str, str, str]] = []
+    for number in highest_first(fit):
+        grouping = design.levels[number].grouping
+        for place, column in enumerate(grouping.columns):
+            labels = tuple(dict.fromkeys(cell[place] for cell in grouping.cells))
+            if all(column != known for known, *_ in rows):
+                rows.append((column, str(len(labels)), _listed(labels)))
     for name in class_factors(design.columns):
         labels = design.known_labels.get(name, ())
         if labels:
             rows.append((name, str(len(labels)), _listed(labels)))
     return [Sheet("Class Level Information", ("Class", "Levels", "Values"), tuple(rows), left=(2,))] if rows else []
-
-
-def _within(fit: LikelihoodFit, column: str) -> str:
-    """What the labels of an inner grouping are nested in, where the model has none of its own for them."""
-    outer = next(v.grouping.columns for v in fit.design.levels if column in v.grouping.columns)
-    return f"within {' and '.join(name for name in outer if name != column)}"
 
 
 def _listed(labels: tuple[object, ...]) -> str:
