@@ -143,7 +143,7 @@ def fixed_table(fit: LikelihoodFit, rule: Convention) -> tuple[pd.DataFrame, lis
     except ArgumentError as error:
         table = fit.fixed_effects(df="z").assign(df=np.nan)
         return table, [f"Degrees of freedom: {error.found} p-values are from the normal distribution."]
-    return table, [table.attrs["note"]] if "note" in table.attrs else []
+    return table, [table.attrs["note"]] if "note" in table.attrs and len(table) else []
 
 
 def group_sizes(level: Level) -> Integers:

@@ -203,7 +203,8 @@ def _notes(fit: LikelihoodFit) -> list[str]:
         names = ", ".join(level.name for level in design.crossed)
         notes.append(f"HLM2 and HLM3 have nested levels only; crossed ones ({names}) need its module HCM2.")
     if len(design.levels) > 1 and fit.method == "REML":
-        notes.append("HLM3 fits by full maximum likelihood; fit by model.ml() for its numbers.")
+        module = f"HLM{len(design.levels) + 1}"
+        notes.append(f"{module} fits by full maximum likelihood; fit by model.ml() for its numbers.")
     if any(len(level.blocks) > 1 for level in design.levels):
         notes.append("Covariances that are no parameters are printed as 0; HLM estimates all of Tau unless told.")
     if fit.singular:

@@ -37,18 +37,24 @@ def r_grouping(level: Level) -> str:
 
 def class_factors(columns: Sequence[ModelColumn]) -> tuple[str, ...]:
     """Factors that have labels, in order of first use."""
-    found = [atom.factor.text for column in columns for atom in column.atoms if not isinstance(atom, Measure)]
+    found = [atom.factor.text for column in columns for atom in column.atoms if _is_class(atom)]
     return tuple(dict.fromkeys(found))
 
 
+def _is_class(atom: Atom) -> bool:
+    """Whether an atom is of a factor that has labels."""
+    return isinstance(atom, Indicator | Contrast)
+
+
 def sas_effect(column: ModelColumn) -> str:
-    """``Intercept``, ``ses*sector``."""
-    return "*".join(atom.factor.text for atom in column.atoms) or "Intercept"
+    """``Intercept``, ``ses*sector``; labels of factors stand elsewhere."""
+    parts = [atom.factor.text if _is_class(atom) else f"{atom.factor.text} {_label(atom)}" for atom in column.atoms]
+    return "*".join(map(str.rstrip, parts)) or "Intercept"
 
 
 def labels_by_factor(column: ModelColumn) -> dict[str, str]:
     """Label of each factor that has labels."""
-    return {atom.factor.text: _label(atom) for atom in column.atoms if not isinstance(atom, Measure)}
+    return {atom.factor.text: _label(atom) for atom in column.atoms if _is_class(atom)}
 
 
 def labelled(column: ModelColumn, times: str, constant: str) -> str:
@@ -72,10 +78,11 @@ def stata_effect(column: ModelColumn) -> tuple[str, str]:
     """Heading and label: ``("", "ses")``, ``("sector#c.ses", "Catholic")``, ``("", "_cons")``."""
     if not column.atoms:
         return "", "_cons"
-    labels = labels_by_factor(column)
-    single = len(column.atoms) == 1
-    names = [a.factor.text if single or not isinstance(a, Measure) else f"c.{a.factor.text}" for a in column.atoms]
-    return ("#".join(names), "#".join(labels.values())) if labels else ("", "#".join(names))
+    atoms = sorted(column.atoms, key=lambda atom: isinstance(atom, Measure))
+    labels = [_label(atom) for atom in atoms if not isinstance(atom, Measure)]
+    single = len(atoms) == 1
+    names = [a.factor.text if single or not isinstance(a, Measure) else f"c.{a.factor.text}" for a in atoms]
+    return ("#".join(names), "#".join(labels)) if labels else ("", "#".join(names))
 
 
 def stata_variable(column: ModelColumn) -> str:

@@ -155,10 +155,9 @@ def _ratios(fit: LikelihoodFit) -> list[Sheet]:
 
 def _notes(fit: LikelihoodFit, method: str) -> list[str]:
     """What MLwiN would do differently."""
-    notes = [
-        "Standard errors of variances are from the expected information of the full likelihood.",
-        "z and p-value are not in MLwiN's window; the table is added for its reader.",
-    ]
+    notes = ["Standard errors of variances are from the expected information of the full likelihood."]
+    if fit.design.fixed_names:
+        notes.append("z and p-value are not in MLwiN's window; the table is added for its reader.")
     if method == "RIGLS":
         notes.append(
             "Which deviance MLwiN shows after RIGLS could not be checked; here it is -2 log restricted likelihood."

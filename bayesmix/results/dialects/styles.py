@@ -61,6 +61,6 @@ def printout(fit: LikelihoodFit, style: str) -> Printout:
     common = list(design.notes)
     if design.dropped:
         common.append(f"Aliased and dropped: {', '.join(design.dropped)}.")
-    if fit.singular and any(part != part for part in fit.variance_components()["se"]):
+    if fit.singular and rule.errors != "none" and any(part != part for part in fit.variance_components()["se"]):
         common.append("The fit is singular: the information is not of full rank, and standard errors are left out.")
     return replace(page, notes=(*page.notes, *common, whose))

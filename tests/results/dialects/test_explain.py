@@ -85,7 +85,7 @@ def test_containment_note_is_passed_on(hsb: pd.DataFrame) -> None:
     assert "no random effect contains meanses" in str(fit.explain_difference("sas", "spss"))
 
 
-@pytest.mark.parametrize("kind", ["rows", "three_levels", "crossed", "labels", "singular", "no_fixed", "double_bar"])
+@pytest.mark.parametrize("kind", ["rows", "three_levels", "crossed", "singular", "no_fixed"])
 @pytest.mark.parametrize(("one", "two"), list(combinations(CONVENTIONS, 2)))
 def test_every_pair_on_every_fit(one: str, two: str, kind: str, fitted: Fitted) -> None:
     found = fitted(kind, "REML").explain_difference(one, two)

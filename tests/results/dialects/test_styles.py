@@ -75,6 +75,8 @@ def test_our_own_layout(kind: str, fitted: Fitted) -> None:
         ("sas", "singular", "On the boundary SAS prints 0"),
         ("spss", "weights", "REGWGT=weight"),
         ("spss", "ordered", "last label of a factor"),
+        ("hlm", "four_levels", "HLM4 fits by full maximum likelihood"),
+        ("sas", "three_effects", "not of full rank"),
         ("mlwin", "intercepts", "could not be checked"),
         ("mlwin", "crossed", "crossed levels by constraints"),
         ("lme4", "rows", "lm() does"),
@@ -109,3 +111,14 @@ def test_wrong_use(fitted: Fitted) -> None:
         fit.summary(style=3)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="no keyword 'stile'"):
         fit.summary(stile="sas")
+
+
+def test_polynomials_have_no_labels(fitted: Fitted) -> None:
+    fit = fitted("transforms", "REML")
+    assert "last label" not in fit.summary(style="spss") + fit.summary(style="sas")
+    assert re.search(r"poly\(z, 2\) 1 +-1\.11", fit.summary(style="sas"))
+
+
+def test_stata_names_factors_before_numbers(fitted: Fitted) -> None:
+    assert "dose#c.x" in fitted("ordered", "REML").summary(style="stata")
+    assert re.search(r"kind#c\.x +\|\n +mid +\|", fitted("rows", "REML").summary(style="stata"))
