@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bayesmix.model import Model
     from bayesmix.results.bayes_fit import BayesFit
     from bayesmix.results.comparison import Comparison, compare
+    from bayesmix.results.dialects.explain import explain_difference
     from bayesmix.results.homogeneity import homogeneity_test
     from bayesmix.results.likelihood_fit import LikelihoodFit
     from bayesmix.results.likelihood_ratio import LikelihoodRatioTest, lrt
@@ -33,6 +34,7 @@ _HOMES = {
     "WaldTest": "bayesmix.results.wald_test",
     "Published": "bayesmix.results.published",
     "compare": "bayesmix.results.comparison",
+    "explain_difference": "bayesmix.results.dialects.explain",
     "homogeneity_test": "bayesmix.results.homogeneity",
     "list_datasets": "bayesmix.datasets",
     "load_dataset": "bayesmix.datasets",
@@ -52,6 +54,7 @@ __all__ = [
     "Published",
     "WaldTest",
     "compare",
+    "explain_difference",
     "homogeneity_test",
     "list_datasets",
     "load_dataset",

@@ -67,3 +67,16 @@ def _crossed_sums(products: CrossProducts, number: int) -> Floats:
     out[:, :, level.columns] = np.swapaxes(rows, 1, 2)
     out[0] += products.total - out.sum(axis=0)
     return out
+
+
+def rows_alone(products: CrossProducts) -> CrossProducts:
+    """The same data without levels: every row by itself."""
+    return replace(
+        products,
+        sums=products.total[None],
+        sizes=np.array([float(products.n)]),
+        parent=np.zeros(0, np.int64),
+        levels=(),
+        crossing=None,
+        depth=0,
+    )

@@ -27,12 +27,15 @@ class LevelHomogeneity:
         Groups whose own coefficients can be estimated, and the others.
     parents : int
         Groups of the next level that hold groups used; 0 at the top, where nothing is taken out.
+    reliability : (q,) array
+        tau/(tau + V), averaged over the groups used; tau the variance of the effect, V that of a group's coefficient.
     """
 
     chisq: Floats
     used: int
     excluded: int
     parents: int
+    reliability: Floats
 
 
 def chain_depth(products: CrossProducts) -> int:
@@ -80,6 +83,8 @@ def _one_level(
     back = np.linalg.inv(coordinates.levels[number])
     b = np.einsum("aq,jqr,jrk,k->ja", back, inverse, rows[usable], v)
     variance = (solution.sigma / scale) ** 2 * np.einsum("aq,jqr,ar->ja", back, inverse, back)
+    tau = np.diag(solution.covariances[number]) / scale**2
+    reliability = (tau / (tau + variance)).mean(axis=0) if len(variance) else np.full(len(tau), np.nan)
     parents = 0
     if number < len(layout.levels) - 1:
         _, of = np.unique(parent[usable], return_inverse=True)
@@ -88,7 +93,7 @@ def _one_level(
             weight = np.bincount(of, 1 / variance[:, a], minlength=parents)
             b[:, a] -= (np.bincount(of, b[:, a] / variance[:, a], minlength=parents) / weight)[of]
     chisq = (b**2 / variance).sum(axis=0)
-    return LevelHomogeneity(chisq, int(usable.sum()), int((~usable).sum()), parents)
+    return LevelHomogeneity(chisq, int(usable.sum()), int((~usable).sum()), parents, reliability)
 
 
 def _invertible(information: Floats) -> NDArray[np.bool_]:

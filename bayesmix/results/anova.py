@@ -9,9 +9,16 @@ import pandas as pd
 from scipy import stats
 
 from bayesmix.errors import ArgumentError
+from bayesmix.inference.small_sample import FTest
 from bayesmix.results.contrasts import joint_test
 from bayesmix.results.degrees import COUNTED, ESTIMATED, TITLES, check_method
-from bayesmix.results.term_hypotheses import averaged, each_after_unrelated, fixed_terms, sequential
+from bayesmix.results.term_hypotheses import (
+    averaged,
+    each_after_unrelated,
+    fixed_terms,
+    over_labels,
+    sequential,
+)
 
 if TYPE_CHECKING:
     from bayesmix.results.likelihood_fit import LikelihoodFit
@@ -84,3 +91,12 @@ def anova_table(fit: LikelihoodFit, type: int, df: str) -> pd.DataFrame:
         notes.append(f"Without the aliased {', '.join(fit.design.dropped)}, what a term tests depends on the coding.")
     table.attrs["note"] = " ".join(notes)
     return table.astype({"num_df": int})
+
+
+def intercept_test(fit: LikelihoodFit, df: str) -> FTest | None:
+    """Type III test of the intercept: the mean over the labels of all factors, numbers at 0; None without one."""
+    terms = fixed_terms(fit.design)
+    if all(term.label != "Intercept" for term in terms):
+        return None
+    L = over_labels(fit.design, terms)["Intercept"]
+    return joint_test(fit, L, np.zeros(len(L)), df) if len(L) else None

@@ -16,6 +16,11 @@ def corrected_aic(criterion: float, k: int, n: int) -> float:
     return criterion + 2 * k * n / (n - k - 1) if n > k + 1 else np.inf
 
 
+def consistent_aic(criterion: float, k: int, n: int) -> float:
+    """Bozdogan's criterion, CAIC: criterion + k (log n + 1) (Bozdogan 1987, Psychometrika 52:345-370)."""
+    return float(criterion + k * (np.log(n) + 1))
+
+
 def criteria_table(design: Design, products: CrossProducts, solution: MlSolution) -> pd.DataFrame:
     """Information criteria by program; see ``LikelihoodFit.information_criteria``.
 

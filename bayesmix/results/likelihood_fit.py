@@ -31,14 +31,16 @@ from bayesmix.results.components import (
 )
 from bayesmix.results.contrasts import contrast_table
 from bayesmix.results.criteria import corrected_aic, criteria_table
-from bayesmix.results.degrees import COUNTED, ESTIMATED, TITLES, check_method
+from bayesmix.results.degrees import COUNTED, ESTIMATED, check_method
+from bayesmix.results.dialects.explain import Differences, differences
+from bayesmix.results.dialects.styles import summarise
 from bayesmix.results.intervals import interval_table
-from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
+from bayesmix.results.naming import group_frame, group_order, pick_level
 from bayesmix.results.profile import Profile, profile_data
 from bayesmix.results.quantities import Names
 from bayesmix.results.random_terms import random_terms_table
 from bayesmix.results.singular import SingularReport, report_singularity
-from bayesmix.tables import Header, format_summary, format_table
+from bayesmix.tables import Summary
 
 Floats = NDArray[np.float64]
 
@@ -491,41 +493,40 @@ class LikelihoodFit:
         refuse_unknown("simulate", unknown, ("n", "seed", "groups"))
         return simulate_responses(self.design, self.solution, n, seed, groups, lambda: self._conditional.means)
 
-    def summary(self) -> str:
-        """The fit as text."""
-        design = self.design
-        sizes = " · ".join(f"{level.name} {len(level.grouping.labels)}" for level in design.levels)
-        missing = f" ({design.n_missing} left out: values missing)" if design.n_missing else ""
-        facts = [
-            ("Formula", design.specification.formula),
-            ("Rows", f"{design.n}{missing}"),
-            *([("Groups", sizes)] if sizes else []),
-            *weights_fact(design),
-            ("Criterion", f"{self.criterion:.4f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}"),
-        ]
-        name = "Multilevel model" if design.levels else "Linear model"
-        sections = [
-            ("Variance components", format_table(self.variance_components())),
-            (f"Fixed effects ({TITLES['satterthwaite']})", format_table(self.fixed_effects(), {"df": 2})),
-        ]
-        if design.levels:
-            sections.insert(1, ("Intraclass correlation", format_table(self.icc())))
-        return format_summary(Header(f"{name}, fitted by {self.method}", facts), sections, self._notes())
+    def summary(self, *, style: str | None = None, **unknown: Any) -> Summary:
+        """The fit as text (HTML in a notebook), in our layout or in that of another program.
 
-    def _notes(self) -> list[str]:
-        """What a reader must know besides the numbers."""
-        notes = list(self.design.notes)
-        if self.design.dropped:
-            notes.append(f"Aliased and dropped: {', '.join(self.design.dropped)}.")
-        if has_slopes(self.design.levels):
-            notes.append(ICC_NOTE)
-        if self.singular:
-            notes.append(
-                "The fit is singular: a variance is zero or a correlation is 1. The estimate is the optimum, but the "
-                "data do not support this many effects; simplify the random part or use priors. "
-                ".singular_report() says which effects, and what to try."
-            )
-        return notes
+        Parameters
+        ----------
+        style : {"lme4", "sas", "spss", "hlm", "mlwin", "stata"}, optional
+            Terms, order and conventions of a program: degrees of freedom, standard errors of variance components,
+            information criteria. What it would not print is said in notes.
+
+        Returns
+        -------
+        Summary
+            A str.
+
+        Raises
+        ------
+        ArgumentError
+            Another style.
+        """
+        refuse_unknown("summary", unknown, ("style",))
+        return summarise(self, style)
+
+    def explain_difference(self, one: str, two: str) -> Differences:
+        """Why two programs print this fit differently; see :func:`bayesmix.explain_difference`.
+
+        Parameters
+        ----------
+        one, two : {"lme4", "sas", "spss", "hlm", "mlwin", "stata"}
+
+        Returns
+        -------
+        Differences
+        """
+        return differences(one, two, self)
 
     def __repr__(self) -> str:
         return self.summary()

@@ -105,6 +105,11 @@ def averaged(design: Design, terms: Sequence[TermColumns]) -> dict[str, Floats]:
     """Type III: each term averaged over the labels of the terms that contain it, (k, p) by label of the term."""
     if sum(term.label != "Intercept" for term in terms) == 1:
         return sequential(design, terms)  # nothing to average over; the basis lmerTest takes
+    return over_labels(design, terms)
+
+
+def over_labels(design: Design, terms: Sequence[TermColumns]) -> dict[str, Floats]:
+    """The parts of the fitted function of the labels that belong to each term, (k, p) by label of the term."""
     found = {term.label: np.zeros((0, len(design.fixed))) for term in terms}
     for measures in dict.fromkeys(term.measures for term in terms):
         family = [term for term in terms if term.measures == measures]

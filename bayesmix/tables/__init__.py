@@ -1,7 +1,21 @@
 """Layout only: plain frames and a frozen header become text or HTML."""
 
 from bayesmix.tables.html import html_summary, html_table
+from bayesmix.tables.printout import Lines, Printout, Rules, Sheet, Summary
 from bayesmix.tables.text import Header, format_number, format_summary, format_table
 from bayesmix.tables.wide import format_wide
 
-__all__ = ["Header", "format_number", "format_summary", "format_table", "format_wide", "html_summary", "html_table"]
+__all__ = [
+    "Header",
+    "Lines",
+    "Printout",
+    "Rules",
+    "Sheet",
+    "Summary",
+    "format_number",
+    "format_summary",
+    "format_table",
+    "format_wide",
+    "html_summary",
+    "html_table",
+]

@@ -71,3 +71,14 @@ def test_which_columns_belong_to_an_equation(rng: np.random.Generator) -> None:
     X = np.column_stack([np.ones(40), x, w, w * x, x**2])
     assert in_equation(X, np.ones(40), codes).tolist() == [True, False, True, False, False]
     assert in_equation(X, x, codes).tolist() == [False, True, False, True, False]
+
+
+def test_reliability_is_the_mean_over_groups(hsb: pd.DataFrame, hsb_reml: bx.LikelihoodFit) -> None:
+    """tau/(tau + V) with V the diagonal of sigma^2 (Z'Z)^-1 of each school."""
+    (found,) = level_homogeneity(hsb_reml.products, hsb_reml.solution)
+    tau = np.diag(hsb_reml.covariances()["school"])
+    shares = []
+    for _, school in hsb.groupby("school", observed=True):
+        Z = np.column_stack([np.ones(len(school)), school["ses"]])
+        shares.append(tau / (tau + hsb_reml.sigma**2 * np.diag(np.linalg.inv(Z.T @ Z))))
+    assert_allclose(found.reliability, np.mean(shares, axis=0), rtol=1e-10)
