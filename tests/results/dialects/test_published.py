@@ -172,6 +172,26 @@ def test_sas_counts_degrees_of_freedom_by_names(hsb: pd.DataFrame) -> None:
     assert "no random effect contains meanses" in text
 
 
+def test_sas_batting_averages() -> None:
+    """20 players, 10 days and 10 nights each, rebuilt from printed means and sums of squares (Sturdivant 2007)."""
+    rng = np.random.default_rng(7)
+    player, night = np.repeat(np.arange(20), 20), np.tile(np.repeat([0.0, 1.0], 10), 20)
+    within = rng.normal(size=400)
+    within -= np.array([within[player == i].mean() for i in range(20)])[player]
+    within -= (night - 0.5) * (within @ (night - 0.5)) / 100
+    within *= np.sqrt(379 * 1.0547e-4 / (within @ within))
+    between = rng.normal(size=20)
+    between -= between.mean()
+    between *= np.sqrt(19 * (5.3092e-4 + 1.0547e-4 / 20) / (between @ between))
+    frame = pd.DataFrame({"average": 0.28499 - 0.004502 * night + between[player] + within})
+    frame = frame.assign(night=night, player=player)
+    text = bx.Model("average ~ night + (1 | player)", frame).reml().summary(style="sas")
+    assert row(text, "Intercept", 1) == ["0.2850", "0.005203", "19", "54.77", "<.0001"]
+    assert row(text, "night")[1:4] == ["0.001027", "379", "-4.38"]
+    assert row(text, "Intercept", 0)[:2] == ["player", "0.000531"]
+    assert row(text, "Residual", 1)[0] == "0.000105"
+
+
 def test_sas_tests_variances_on_one_side(exam: bx.LikelihoodFit) -> None:
     """z 6.16 has p < .0001, -2.76 on two sides .0058, 1.98 on one .0241 (UCLA, Snijders & Bosker, table 8.1)."""
     from bayesmix.results.dialects.estimates import Component
