@@ -10,20 +10,15 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesmix as bx
-from bayesmix.errors import ConvergenceError
 from bayesmix.inference.information import component_covariance
 from tests.generated import generate
 from tests.oracle import dense_criterion, refit, small_sample
 
 FAST, ALL = 40, 300
 
-# Years and their squares, all but collinear even when centred, lose the digits that a search needs.
-LOST = {156}
-
 
 def _marks(number: int, fast: int = FAST) -> list[pytest.MarkDecorator]:
-    slow = [pytest.mark.slow] if number >= fast else []
-    return [*slow, pytest.mark.xfail(raises=ConvergenceError)] if number in LOST else slow
+    return [pytest.mark.slow] if number >= fast else []
 
 
 numbers = pytest.mark.parametrize("number", [pytest.param(number, marks=_marks(number)) for number in range(ALL)])
