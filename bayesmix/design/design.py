@@ -230,6 +230,12 @@ def build_design(specification: Specification, data: Any, weights: Any = None) -
     if names:
         _warn_aliased(names)
     places = np.delete(places, dropped)
+    if n <= len(places):
+        raise DesignError(
+            f"There are {n} complete rows for {len(places)} fixed effects.",
+            "Expected more rows than fixed effects.",
+            "Leave terms out, or find the missing rows.",
+        )
     for level in levels:
         if _spanned(level, values, places):
             warnings.warn(
@@ -239,12 +245,6 @@ def build_design(specification: Specification, data: Any, weights: Any = None) -
                 BayesmixWarning,
                 stacklevel=3,
             )
-    if n <= len(places):
-        raise DesignError(
-            f"There are {n} complete rows for {len(places)} fixed effects.",
-            "Expected more rows than fixed effects.",
-            "Leave terms out, or find the missing rows.",
-        )
     known = {f.text: as_categories(columns[c]).labels for f in factors if (c := categorical_column(f, columns))}
     tree = build_tree(groupings[:depth], groupings[depth:]) if groupings else None
     _freeze(values, response, offset, places, counted, *(level.places for level in levels))

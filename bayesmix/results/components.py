@@ -85,3 +85,51 @@ def covariance_count(products: CrossProducts) -> int:
     """Free entries of every covariance matrix, and the residual variance."""
     sizes = [stop - start for level in products.levels for start, stop in level.blocks]
     return sum(q * (q + 1) // 2 for q in sizes) + 1
+
+
+def component_table(
+    levels: Sequence[Level], covariances: Sequence[Floats], residual: float, covariance: Floats
+) -> pd.DataFrame:
+    """Estimates, their roots where they are variances, and standard errors.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+    covariances : sequence of (q, q) arrays
+        Sigma of each level.
+    residual : float
+        Residual variance.
+    covariance : (P + 1, P + 1) array
+        Of the estimates: residual variance, then level by level in the order of theta.
+    """
+    estimate = component_values(levels, covariances, np.array(residual))
+    index = component_index(levels)
+    is_variance = np.array([parameter.startswith("var") for _, parameter in index])
+    sd = np.where(is_variance, np.sqrt(np.where(is_variance, np.maximum(estimate, 0), 0)), np.nan)
+    return pd.DataFrame({"estimate": estimate, "sd": sd, "se": _errors(levels, covariances, covariance)}, index=index)
+
+
+def _errors(levels: Sequence[Level], covariances: Sequence[Floats], covariance: Floats) -> Floats:
+    """Standard errors in the order of the table; of correlations by the delta method."""
+    errors: list[float] = []
+    at = 1
+    for level, sigma in zip(levels, covariances, strict=True):
+        place = {}
+        for start, stop in level.blocks:
+            for column in range(start, stop):
+                for row in range(column, stop):
+                    place[row, column] = at
+                    at += 1
+        errors += [float(covariance[place[i, i], place[i, i]]) for i in range(len(level.effects))]
+        for i, j in level.pairs:
+            errors.append(float(covariance[place[j, i], place[j, i]]))
+            where = [place[j, i], place[i, i], place[j, j]]
+            product = sigma[i, i] * sigma[j, j]
+            if product <= 0:
+                errors.append(np.nan)
+                continue
+            rho = sigma[i, j] / np.sqrt(product)
+            slope = np.array([1 / np.sqrt(product), -rho / (2 * sigma[i, i]), -rho / (2 * sigma[j, j])])
+            errors.append(float(slope @ covariance[np.ix_(where, where)] @ slope))
+    variances = np.array([*errors, covariance[0, 0]])
+    return np.sqrt(np.where(variances >= 0, variances, np.nan))

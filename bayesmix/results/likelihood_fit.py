@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
@@ -23,8 +22,7 @@ from bayesmix.results.anova import anova_table
 from bayesmix.results.bootstrap import Bootstrap, bootstrap_estimates, simulate_responses
 from bayesmix.results.components import (
     ICC_NOTE,
-    component_index,
-    component_values,
+    component_table,
     has_slopes,
     level_variances,
     parameter_count,
@@ -34,8 +32,8 @@ from bayesmix.results.criteria import corrected_aic, criteria_table
 from bayesmix.results.degrees import COUNTED, ESTIMATED, check_method
 from bayesmix.results.dialects.explain import Differences, differences
 from bayesmix.results.dialects.styles import summarise
+from bayesmix.results.group_tables import coefficient_table, effect_table, fitted_values
 from bayesmix.results.intervals import interval_table
-from bayesmix.results.naming import group_frame, group_order, pick_level
 from bayesmix.results.profile import Profile, profile_data
 from bayesmix.results.quantities import Names
 from bayesmix.results.random_terms import random_terms_table
@@ -269,39 +267,8 @@ class LikelihoodFit:
             raise ArgumentError(
                 f"se={se!r} is not offered.", f"Expected one of {', '.join(kinds)}.", "Choose one of these."
             )
-        levels = self.design.levels
-        estimate = component_values(levels, self.solution.covariances, np.array(self.sigma**2))
-        index = component_index(levels)
-        is_variance = np.array([parameter.startswith("var") for _, parameter in index])
-        sd = np.where(is_variance, np.sqrt(np.where(is_variance, np.maximum(estimate, 0), 0)), np.nan)
-        spread = self._component_errors(se)
-        return pd.DataFrame({"estimate": estimate, "sd": sd, "se": spread}, index=index)
-
-    def _component_errors(self, kind: str) -> Floats:
-        """Standard errors in the order of the table; of correlations by the delta method."""
-        covariance = component_covariance(self.products, self.solution, kind, self._derivatives)
-        errors: list[float] = []
-        at = 1
-        for level, sigma in zip(self.design.levels, self.solution.covariances, strict=True):
-            place = {}
-            for start, stop in level.blocks:
-                for column in range(start, stop):
-                    for row in range(column, stop):
-                        place[row, column] = at
-                        at += 1
-            errors += [float(covariance[place[i, i], place[i, i]]) for i in range(len(level.effects))]
-            for i, j in level.pairs:
-                errors.append(float(covariance[place[j, i], place[j, i]]))
-                where = [place[j, i], place[i, i], place[j, j]]
-                product = sigma[i, i] * sigma[j, j]
-                if product <= 0:
-                    errors.append(np.nan)
-                    continue
-                rho = sigma[i, j] / np.sqrt(product)
-                slope = np.array([1 / np.sqrt(product), -rho / (2 * sigma[i, i]), -rho / (2 * sigma[j, j])])
-                errors.append(float(slope @ covariance[np.ix_(where, where)] @ slope))
-        variances = np.array([*errors, covariance[0, 0]])
-        return np.sqrt(np.where(variances >= 0, variances, np.nan))
+        covariance = component_covariance(self.products, self.solution, se, self._derivatives)
+        return component_table(self.design.levels, self.solution.covariances, self.sigma**2, covariance)
 
     def icc(self) -> pd.DataFrame:
         """Share of the variance that lies between the groups of each level.
@@ -344,25 +311,7 @@ class LikelihoodFit:
             Index (group, effect); estimate, sd, ci_low, ci_high.
         """
         self._need_levels()
-        kinds = ("conditional", "prediction", "diagnostic")
-        if variance not in kinds:
-            raise ArgumentError(
-                f"variance={variance!r} is not offered.", f"Expected one of {', '.join(kinds)}.", "Choose one of these."
-            )
-        if level is None and len(self.design.levels) > 1:
-            frames = {v.name: self.group_effects(v.name, variance=variance, prob=prob) for v in self.design.levels}
-            return pd.concat(frames, names=["level"])
-        number = pick_level(self.design, level)
-        order = group_order(self.design, number)
-        mean = self._conditional.means[number][order]
-        if variance == "conditional":
-            spread = self._conditional.covariances[number]
-        else:
-            spread = self._conditional.prediction[number]
-            if variance == "diagnostic":
-                spread = self.solution.covariances[number] - spread
-        sd = np.sqrt(np.maximum(np.einsum("jaa->ja", spread[order]), 0.0))
-        return group_frame(self.design, number, self.design.levels[number].effect_names, _with_interval(mean, sd, prob))
+        return effect_table(self.design, self.solution, self._conditional, level, variance, prob)
 
     def coefficients(self, level: str | None = None, *, prob: float = 0.95) -> pd.DataFrame:
         """Fixed effect plus group effect, for every group and every effect of a level.
@@ -376,28 +325,11 @@ class LikelihoodFit:
             Index (group, effect); estimate, sd, ci_low, ci_high.
         """
         self._need_levels()
-        number = pick_level(self.design, level)
-        order = group_order(self.design, number)
-        mean = self._conditional.means[number][order].copy()
-        spread = np.einsum("jaa->ja", self._conditional.prediction[number][order]).copy()
-        crossed = self._conditional.with_fixed[number][order]
-        places = list(self.design.fixed)
-        for a, place in enumerate(self.design.levels[number].places):
-            if place in places:
-                f = places.index(place)
-                mean[:, a] += self.solution.beta[f]
-                spread[:, a] += self.solution.vcov[f, f] + 2 * crossed[:, f, a]
-        sd = np.sqrt(np.maximum(spread, 0.0))
-        return group_frame(self.design, number, self.design.levels[number].effect_names, _with_interval(mean, sd, prob))
+        return coefficient_table(self.design, self.solution, self._conditional, level, prob)
 
     def fitted(self) -> Floats:
         """Fitted values with all group effects, for the rows used, (n,)."""
-        design = self.design
-        values = design.fixed_values @ self.solution.beta + design.offset
-        for number, level in enumerate(design.levels):
-            mean = self._conditional.means[number][group_order(design, number)]
-            values = values + np.einsum("nq,nq->n", design.values[:, level.places], mean[level.grouping.codes])
-        return np.asarray(values)
+        return fitted_values(self.design, self.solution, self._conditional)
 
     def residuals(self, *, kind: str = "response") -> Floats:
         """Residuals of the rows used, (n,).
@@ -535,10 +467,3 @@ class LikelihoodFit:
         """Refuse what makes no sense without groups."""
         if not self.design.levels:
             raise ArgumentError("This model has no levels.", "Expected a formula with a bar.", "Add (1 | group).")
-
-
-def _with_interval(mean: Floats, sd: Floats, prob: float) -> dict[str, Floats]:
-    """Columns of an estimate with a normal interval."""
-    require_coverage(prob)
-    half = stats.norm.ppf(0.5 + prob / 2) * sd
-    return {"estimate": mean, "sd": sd, "ci_low": mean - half, "ci_high": mean + half}

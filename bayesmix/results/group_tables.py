@@ -1,0 +1,73 @@
+"""Tables of group effects from a likelihood fit: shrunken effects, coefficients, and fitted values of the rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from bayesmix.design import Design
+from bayesmix.errors import ArgumentError, require_coverage
+from bayesmix.inference.conditional import ConditionalEffects
+from bayesmix.inference.ml import MlSolution
+from bayesmix.results.naming import group_frame, group_order, pick_level
+
+Floats = NDArray[np.float64]
+
+
+def effect_table(
+    design: Design, solution: MlSolution, conditional: ConditionalEffects, level: str | None, variance: str, prob: float
+) -> pd.DataFrame:
+    """Shrunken effects, index (group, effect); those of several levels under one more index level."""
+    kinds = ("conditional", "prediction", "diagnostic")
+    if variance not in kinds:
+        raise ArgumentError(
+            f"variance={variance!r} is not offered.", f"Expected one of {', '.join(kinds)}.", "Choose one of these."
+        )
+    if level is None and len(design.levels) > 1:
+        frames = {v.name: effect_table(design, solution, conditional, v.name, variance, prob) for v in design.levels}
+        return pd.concat(frames, names=["level"])
+    number = pick_level(design, level)
+    order = group_order(design, number)
+    mean = conditional.means[number][order]
+    spread = conditional.covariances[number] if variance == "conditional" else conditional.prediction[number]
+    if variance == "diagnostic":
+        spread = solution.covariances[number] - spread
+    sd = np.sqrt(np.maximum(np.einsum("jaa->ja", spread[order]), 0.0))
+    return group_frame(design, number, design.levels[number].effect_names, _with_interval(mean, sd, prob))
+
+
+def coefficient_table(
+    design: Design, solution: MlSolution, conditional: ConditionalEffects, level: str | None, prob: float
+) -> pd.DataFrame:
+    """Fixed effect plus group effect, with the error of both and their covariance."""
+    number = pick_level(design, level)
+    order = group_order(design, number)
+    mean = conditional.means[number][order].copy()
+    spread = np.einsum("jaa->ja", conditional.prediction[number][order]).copy()
+    crossed = conditional.with_fixed[number][order]
+    places = list(design.fixed)
+    for a, place in enumerate(design.levels[number].places):
+        if place in places:
+            f = places.index(place)
+            mean[:, a] += solution.beta[f]
+            spread[:, a] += solution.vcov[f, f] + 2 * crossed[:, f, a]
+    sd = np.sqrt(np.maximum(spread, 0.0))
+    return group_frame(design, number, design.levels[number].effect_names, _with_interval(mean, sd, prob))
+
+
+def fitted_values(design: Design, solution: MlSolution, conditional: ConditionalEffects) -> Floats:
+    """Offset, fixed part and all group effects of the rows used, (n,)."""
+    values = design.fixed_values @ solution.beta + design.offset
+    for number, level in enumerate(design.levels):
+        mean = conditional.means[number][group_order(design, number)]
+        values = values + np.einsum("nq,nq->n", design.values[:, level.places], mean[level.grouping.codes])
+    return np.asarray(values)
+
+
+def _with_interval(mean: Floats, sd: Floats, prob: float) -> dict[str, Floats]:
+    """Columns of an estimate with a normal interval."""
+    require_coverage(prob)
+    half = stats.norm.ppf(0.5 + prob / 2) * sd
+    return {"estimate": mean, "sd": sd, "ci_low": mean - half, "ci_high": mean + half}
