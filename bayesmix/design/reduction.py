@@ -100,7 +100,7 @@ def whiten(design: Design) -> WhitenedRows:
 def least_squares(design: Design, rows: WhitenedRows) -> tuple[Floats, Floats, float]:
     """The response as scaled residual of (weighted) least squares, the coefficients, and the scale."""
     y = design.response - design.offset
-    unit = float(np.abs(y).max())  # so that squares neither overflow nor vanish, whatever the units
+    unit = float(np.abs(y).max()) or 1.0  # so that squares neither overflow nor vanish, whatever the units
     y = y / unit
     places = design.fixed
     constant = len(places) > 0 and places[0] == 0

@@ -16,15 +16,17 @@ from bayesmix.inference.alone import level_alone
 from bayesmix.inference.certificate import Certificate
 from bayesmix.inference.criterion import Criterion, in_units, smallest_roots, theta_hessian
 from bayesmix.inference.optimizer import Optimizer
-from bayesmix.inference.search import descend, quasi_newton
+from bayesmix.inference.search import descend, quasi_newton, truncated
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
 
 Floats = NDArray[np.float64]
 
 
-# With fewer groups than this at some level, more than one start is tried.
+# With fewer groups than this at some level, n^2 over the sum of squared sizes, more than one start is tried.
 FEW_GROUPS = 20
+# And where the effects of a level are so nearly a combination of each other: smallest over largest root of Lambda.
+NARROW = 0.05
 # With more columns of crossed levels than this the criterion is dear: one start, and no second derivatives.
 LARGE_BLOCK = 400
 
@@ -102,6 +104,12 @@ def maximise(
     ConvergenceError
         No start led to a point that passes it.
     """
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise ArgumentError(
+            f"optimizer is {optimizer!r}.",
+            "Expected an Optimizer.",
+            "Write optimizer=bayesmix.Optimizer(method=...), or leave it out.",
+        )
     with one_blas_thread():
         return _maximise(products, reml, start, optimizer or Optimizer())
 
@@ -124,15 +132,20 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
         starts = [(start, None)]
     else:
         starts = [(theta, None) for theta in sorted(plain, key=lambda theta: criterion(theta)[0])]
-    small = any(level.n_groups < FEW_GROUPS for level in products.levels) and not large
+    doubtful = not large and start is None and any(count < FEW_GROUPS for count in effective_groups(products))
     best: tuple[float, Floats, Certificate] | None = None
     for theta, guess in starts if coordinates.layout.n_entries else [(np.zeros(0), None)]:
         found = descend(criterion, blocks, theta, optimizer, guess, exact=not large)
         if best is None or found[0] < best[0] - 1e-9 * abs(best[0]) or (found[2].holds and not best[2].holds):
             best = found
-        if best[2].holds and not small and not _is_singular(coordinates, best[1]):
+        if best[2].holds and not doubtful and not _is_narrow(coordinates, best[1]):
             break
     assert best is not None
+    if not large and start is None and (doubtful or _is_narrow(coordinates, best[1])):
+        for theta in truncated(coordinates, blocks, best[1]):
+            found = descend(criterion, blocks, theta, optimizer)
+            if found[0] < best[0] - 1e-9 * abs(best[0]) and (found[2].holds or found[2].exhausted):
+                best = found
     passed = best[2].holds or best[2].exhausted
     if not passed and criterion.at(best[1])[4] > 1e-14 * products.n:
         raise ConvergenceError(
@@ -180,6 +193,39 @@ def _alone(products: CrossProducts, reml: bool, optimizer: Optimizer) -> tuple[F
         hessians.append((vectors * np.maximum(np.abs(values), 1e-3 * np.abs(values).max(initial=1e-300))) @ vectors.T)
         thetas.append(theta)
     return np.concatenate(thetas), block_diag(*hessians)
+
+
+def effective_groups(products: CrossProducts) -> list[float]:
+    """n^2 over the sum of squared group sizes of each level: as many equal groups would say as much of a mean."""
+    sizes, found, first = products.sizes, [], 0
+    for number, level in enumerate(products.levels):
+        if number >= products.n_nested:
+            found.append(_effective_crossed(products, number))
+            continue
+        found.append(float(sizes.sum() ** 2 / (sizes**2).sum()))
+        above = products.parent[first : first + level.n_groups] - first - level.n_groups
+        first += level.n_groups
+        sizes = np.bincount(above, weights=sizes)
+    return found
+
+
+def _effective_crossed(products: CrossProducts, number: int) -> float:
+    """The same of a crossed level, whose sizes are the squares of the constant, where its effects hold that."""
+    level, crossing = products.levels[number], products.crossing
+    assert crossing is not None
+    if level.columns[0] != 0:
+        return float(level.n_groups)
+    first = sum(other.n_groups * other.columns.size for other in products.levels[products.n_nested : number])
+    m = level.columns.size
+    sizes = np.diag(crossing.gram)[first : first + level.n_groups * m : m]
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def _is_narrow(coordinates: Coordinates, theta: Floats) -> bool:
+    """Whether some direction of some level has hardly any variance beside another."""
+    factors = coordinates.layout.factors(theta)
+    roots = [np.linalg.svd(factor, compute_uv=False) for factor in factors if factor.size]
+    return _is_singular(coordinates, theta) or any(root[-1] < NARROW * root[0] for root in roots)
 
 
 def _is_singular(coordinates: Coordinates, theta: Floats) -> bool:

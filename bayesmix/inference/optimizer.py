@@ -28,9 +28,10 @@ class Optimizer:
         Times the search may leave a point that is stationary but no minimum.
     scales : tuple of float
         Relative standard deviations at which the search may start. The first start is the one with the lowest
-        criterion; the others follow where the optimum lies on the boundary or a level has fewer than 20 groups, for
-        there a second optimum is not rare. With crossed levels the first start comes from fits of each level alone, and
-        the second and third scale may follow; beyond 400 crossed effects none does.
+        criterion; the others follow where the optimum lies near the boundary or a level has fewer than 20 groups
+        (counted by their sizes, n^2 over the sum of squares), for there a second optimum is not rare. With crossed
+        levels the first start comes from fits of each level alone, and the second and third scale may follow; beyond
+        400 crossed effects none does.
     method : {"lbfgs", "bfgs", "nelder-mead"}
         Of the first phase, which Newton steps follow whatever it is. Another method is a check on the optimum.
     tolerance : float

@@ -139,3 +139,22 @@ def _add_variance(factors: tuple[Floats, ...], descent: Descent, amount: float) 
     stacked = np.column_stack([changed[descent.level][part, part], np.sqrt(amount) * descent.direction])
     changed[descent.level][part, part] = np.linalg.qr(stacked.T, mode="r").T
     return tuple(changed)
+
+
+def truncated(coordinates: Coordinates, blocks: tuple[tuple[tuple[int, int], ...], ...], theta: Floats) -> list[Floats]:
+    """The same point with the smallest principal directions of one block taken out, for every block and rank below.
+
+    A better optimum of lower rank may lie across a ridge that no path of falling values crosses.
+    """
+    factors = coordinates.layout.factors(theta)
+    found = []
+    for number, parts in enumerate(blocks):
+        for start, stop in parts:
+            left, sizes, _ = np.linalg.svd(factors[number][start:stop, start:stop])
+            rank = int((sizes > 1e-4).sum())
+            for kept in range(rank - 1, 0, -1):
+                root = left * np.where(np.arange(len(sizes)) < kept, sizes, 0.0)
+                changed = [factor.copy() for factor in factors]
+                changed[number][start:stop, start:stop] = np.linalg.qr(root.T, mode="r").T
+                found.append(coordinates.layout.theta(tuple(changed)))
+    return found

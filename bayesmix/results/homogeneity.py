@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
-from bayesmix.errors import ArgumentError
+from bayesmix.errors import ArgumentError, refuse_unknown
 from bayesmix.results.homogeneity_table import homogeneity_table
 from bayesmix.results.likelihood_fit import LikelihoodFit
 
 
-def homogeneity_test(fit: LikelihoodFit) -> pd.DataFrame:
+def homogeneity_test(fit: LikelihoodFit, **unknown: Any) -> pd.DataFrame:
     """Test each variance by the spread of the groups' own coefficients (Bryk and Raudenbush).
 
     The chi-square asks whether least-squares coefficients of the groups scatter more than their sampling errors allow.
@@ -44,6 +46,7 @@ def homogeneity_test(fit: LikelihoodFit) -> pd.DataFrame:
     >>> bx.homogeneity_test(fit)[["chi2", "df"]].round(2).values.tolist()
     [[1660.23, 159.0]]
     """
+    refuse_unknown("homogeneity_test", unknown, ("fit",))
     if not isinstance(fit, LikelihoodFit):
         raise ArgumentError(
             f"homogeneity_test was given a {type(fit).__name__}.", "Expected a LikelihoodFit.", "Pass model.reml()."

@@ -270,6 +270,13 @@ class _Reader:
                 self._take("=")
                 sides.append(self._side())
             written = self._text[start : self._at]
+            rest = self._text[self._at :].strip()
+            if rest and not rest.startswith(","):
+                raise ArgumentError(
+                    f"The hypothesis '{self._text[start:].strip()}' can not be read from '{rest}' on.",
+                    "Expected sums of numbers times fixed effects, '=' between them, and commas between hypotheses.",
+                    _EXAMPLE,
+                )
             if len(sides) == 1:
                 raise ArgumentError(
                     f"The hypothesis '{written.strip()}' has no '='.",
@@ -334,7 +341,14 @@ class _Reader:
         number = _NUMBER.match(self._text, self._at)
         if number and not _BOUNDARY.match(self._text, number.end()):
             self._at = number.end()
-            return _constant(float(number.group()), p)
+            value = float(number.group())
+            if not math.isfinite(value):
+                raise ArgumentError(
+                    f"The hypothesis holds the number {number.group()}, which is infinite.",
+                    "Expected finite numbers.",
+                    "Write a smaller number.",
+                )
+            return _constant(value, p)
         unknown = _WORD.match(self._text, self._at)
         if unknown:
             raise _unknown(unknown.group(), self._known)

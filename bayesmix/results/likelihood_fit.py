@@ -248,7 +248,7 @@ class LikelihoodFit:
         refuse_unknown("anova", unknown, ("type", "df"))
         return anova_table(self, type, df)
 
-    def variance_components(self, *, se: str = "reml") -> pd.DataFrame:
+    def variance_components(self, *, se: str = "reml", **unknown: Any) -> pd.DataFrame:
         """Variances, covariances and correlations of every level, and the residual variance.
 
         Parameters
@@ -262,6 +262,7 @@ class LikelihoodFit:
         DataFrame
             Index (level, parameter); estimate, sd (square root, variances only), se.
         """
+        refuse_unknown("variance_components", unknown, ("se",))
         kinds = ("reml", "ml", "expected-reml", "expected-ml")
         if se not in kinds:
             raise ArgumentError(
@@ -290,7 +291,7 @@ class LikelihoodFit:
         return frame
 
     def group_effects(
-        self, level: str | None = None, *, variance: str = "conditional", prob: float = 0.95
+        self, level: str | None = None, *, variance: str = "conditional", prob: float = 0.95, **unknown: Any
     ) -> pd.DataFrame:
         """Shrunken effects of every group (best linear unbiased predictions).
 
@@ -311,9 +312,10 @@ class LikelihoodFit:
             Index (group, effect); estimate, sd, ci_low, ci_high.
         """
         self._need_levels()
+        refuse_unknown("group_effects", unknown, ("level", "variance", "prob"))
         return effect_table(self.design, self.solution, self._conditional, level, variance, prob)
 
-    def coefficients(self, level: str | None = None, *, prob: float = 0.95) -> pd.DataFrame:
+    def coefficients(self, level: str | None = None, *, prob: float = 0.95, **unknown: Any) -> pd.DataFrame:
         """Fixed effect plus group effect, for every group and every effect of a level.
 
         The standard deviation counts the error of both and their covariance. An effect without a fixed counterpart is
@@ -325,13 +327,14 @@ class LikelihoodFit:
             Index (group, effect); estimate, sd, ci_low, ci_high.
         """
         self._need_levels()
+        refuse_unknown("coefficients", unknown, ("level", "prob"))
         return coefficient_table(self.design, self.solution, self._conditional, level, prob)
 
     def fitted(self) -> Floats:
         """Fitted values with all group effects, for the rows used, (n,)."""
         return fitted_values(self.design, self.solution, self._conditional)
 
-    def residuals(self, *, kind: str = "response") -> Floats:
+    def residuals(self, *, kind: str = "response", **unknown: Any) -> Floats:
         """Residuals of the rows used, (n,).
 
         Parameters
@@ -345,6 +348,7 @@ class LikelihoodFit:
         ArgumentError
             Another kind.
         """
+        refuse_unknown("residuals", unknown, ("kind",))
         if kind not in ("response", "pearson"):
             raise ArgumentError(
                 f"kind={kind!r} is not offered.", "Expected 'response' or 'pearson'.", "Choose one of these."

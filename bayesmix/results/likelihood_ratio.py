@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from bayesmix.inference.likelihood_ratio import boundary_test
 from bayesmix.inference.ml import maximise
 from bayesmix.inference.nesting import random_nesting, span_map
 from bayesmix.inference.singularity import boundary_dimensions
+from bayesmix.results.bootstrap import bootstrap_lrt
 from bayesmix.results.components import covariance_count
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.random_terms import random_parts, with_note
@@ -70,7 +71,12 @@ class LikelihoodRatioTest:
 
 
 def lrt(
-    *fits: LikelihoodFit | Fittable, method: str | None = None, refit: bool = False, **unknown: Any
+    *fits: LikelihoodFit | Fittable,
+    method: str | None = None,
+    refit: bool = False,
+    simulate: int = 0,
+    seed: int | None = None,
+    **unknown: Any,
 ) -> LikelihoodRatioTest:
     """Compare nested models by the likelihood-ratio test.
 
@@ -84,6 +90,11 @@ def lrt(
     refit : bool
         Fit the models again, by ML unless ``method`` says otherwise, instead of refusing REML fits with different
         fixed parts, or fits by different methods.
+    simulate : int
+        Responses simulated from each smaller fit for one more p-value, ``p_simulated``, which needs no theory of
+        boundaries; 0 for none.
+    seed : int, optional
+        The same seed gives the same simulated p-values.
 
     Returns
     -------
@@ -108,7 +119,9 @@ def lrt(
     >>> bx.lrt(*models).table[["chisq", "df", "p", "p_mixture"]].iloc[1].round(4).tolist()
     [4.7711, 2.0, 0.092, 0.0605]
     """
-    refuse_unknown("lrt", unknown, ("method", "refit"))
+    refuse_unknown("lrt", unknown, ("method", "refit", "simulate", "seed"))
+    if isinstance(simulate, bool) or not isinstance(simulate, int) or simulate < 0:
+        raise ArgumentError(f"simulate={simulate!r}.", "Expected a whole number, 0 for none.", "Try simulate=1000.")
     for fit in fits:
         if not isinstance(fit, LikelihoodFit | Fittable):
             raise ArgumentError(
@@ -120,11 +133,20 @@ def lrt(
         raise ArgumentError(f"lrt was given {len(fits)} fit(s).", "Expected two or more.", "Pass lrt(small, large).")
     if method not in (None, "ML", "REML"):
         raise ArgumentError(f"method={method!r} is not offered.", "Expected 'ML' or 'REML'.", "Choose one of these.")
+    if not isinstance(refit, bool):
+        raise ArgumentError(f"refit={refit!r}.", "Expected True or False.", "Leave it out, or write refit=True.")
     first = fits[0].design
     for other in fits[1:]:
         _require_same_rows(first, other.design)
     ordered = sorted(_fitted(fits, method, refit), key=lambda fit: fit.n_parameters)
-    return _compare(ordered)
+    found = _compare(ordered)
+    if simulate == 0:
+        return found
+    pairs = [bootstrap_lrt(a, b, n=simulate, seed=seed) for a, b in pairwise(ordered)]
+    table = found.table.assign(p_simulated=[np.nan, *(pair.p for pair in pairs)])
+    return replace(
+        found, table=table, note=f"{found.note} p_simulated is from {simulate} responses of the smaller fit."
+    )
 
 
 def _require_same_rows(one: Design, other: Design) -> None:

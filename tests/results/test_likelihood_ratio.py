@@ -192,3 +192,15 @@ def test_methods_and_arguments(frame: pd.DataFrame) -> None:
     assert "given a str" in refused(model, "larger")
     assert "'ML' or 'REML'" in refused(model, larger, method="ml")
     assert "no keyword 'refitted'" in refused(model, larger, refitted=True)
+
+
+def test_simulated_p_beside_the_others(hsb: pd.DataFrame) -> None:
+    """The slope of HSB: .0605 by the mixture, within the Monte Carlo error of 400 responses."""
+    models = [bx.Model(f"math ~ ses + ({left} | school)", hsb) for left in ("1", "ses")]
+    found = bx.lrt(*models, simulate=400, seed=3)
+    row = found.table.iloc[1]
+    assert abs(row["p_simulated"] - row["p_mixture"]) < 4 * np.sqrt(0.06 * 0.94 / 400)
+    assert "400 responses" in found.note
+    assert bx.lrt(*models, simulate=400, seed=3).table.iloc[1]["p_simulated"] == row["p_simulated"]
+    with pytest.raises(bx.BayesmixError, match="simulate=-1"):
+        bx.lrt(*models, simulate=-1)
