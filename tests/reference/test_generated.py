@@ -16,6 +16,9 @@ from tests.oracle import dense_criterion, refit, small_sample
 
 FAST, ALL = 40, 300
 
+# Designs with a second optimum, 0.2 to 2.6 above the first, in which most searches end.
+TWO_OPTIMA = (466, 580, 728, 1561)
+
 
 def _marks(number: int, fast: int = FAST) -> list[pytest.MarkDecorator]:
     return [pytest.mark.slow] if number >= fast else []
@@ -71,6 +74,18 @@ def test_mixedlm_finds_nothing_better(number: int) -> None:
                 for row in range(column, stop):
                     assert abs(own[row, column] - other[row, column]) <= 2e-4 * spread[at]
                     at += 1
+
+
+@pytest.mark.parametrize("number", TWO_OPTIMA)
+def test_other_starts_find_nothing_better(number: int, rng: np.random.Generator) -> None:
+    """Searches from one start, random in size and direction; some of them end higher."""
+    fit, made = fit_of(number), generate(number)
+    model = bx.Model(made.formula, made.frame, weights=made.weights)
+    search = model.reml if made.reml else model.ml
+    starts = [rng.normal(size=len(fit.theta)) * rng.choice([0.1, 0.3, 2, 10]) for _ in range(20)]
+    found = np.array([search(start=start).criterion for start in starts])
+    assert fit.criterion <= found.min() + 1e-6
+    assert found.max() > fit.criterion + 0.1
 
 
 @dear
