@@ -152,7 +152,7 @@ class Model:
         refuse_unknown("ml", unknown, ("optimizer", "start"))
         return LikelihoodFit(self._design, self._products, maximise(self._products, False, start, optimizer))
 
-    def graph(self, *, marginal: bool = True) -> pymc.Model:
+    def graph(self, *, marginal: bool = True, **unknown: Any) -> pymc.Model:
         """The model as a PyMC graph.
 
         Parameters
@@ -165,6 +165,9 @@ class Model:
         -------
         pymc.Model
         """
+        refuse_unknown("graph", unknown, ("marginal",))
+        if not isinstance(marginal, bool):
+            raise ArgumentError(f"marginal={marginal!r}.", "Expected True or False.", "Leave it out, or write False.")
         if not marginal:
             return explicit_graph(self._design, self._products, self._priors)
         geometry = choose_geometry(self._products, self._reml.solution)

@@ -137,6 +137,10 @@ def bootstrap_estimates(
     )
 
 
+# What one call of simulate returns at most: 8 GB.
+MOST_NUMBERS = 1_000_000_000
+
+
 def simulate_responses(
     design: Design,
     solution: MlSolution,
@@ -157,6 +161,12 @@ def simulate_responses(
     require_counts(n, seed)
     if groups not in ("new", "known"):
         raise ArgumentError(f"groups={groups!r} is not offered.", "Expected 'new' or 'known'.", "Choose one of these.")
+    if n * design.n > MOST_NUMBERS:
+        raise ArgumentError(
+            f"{n} responses of {design.n} rows are {n * design.n:.1e} numbers.",
+            f"Expected at most {MOST_NUMBERS:.0e} at a time.",
+            "Ask for fewer, several times, with different seeds.",
+        )
     effects = None
     if groups == "known":
         effects = tuple(values[group_order(design, number)] for number, values in enumerate(means()))

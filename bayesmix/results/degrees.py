@@ -48,7 +48,7 @@ def check_method(df: object, offered: Sequence[str], reml: bool) -> str:
         Otherwise.
     """
     if not isinstance(df, str) or df not in offered:
-        near = difflib.get_close_matches(str(df).lower(), offered, n=1, cutoff=0.3)
+        near = difflib.get_close_matches(df.lower(), offered, n=1, cutoff=0.3) if isinstance(df, str) else []
         remedy = f"Write df='{near[0]}'." if near else "Choose one of these."
         raise ArgumentError(f"df={df!r} is not offered.", f"Expected one of {', '.join(offered)}.", remedy)
     if df == "kenward-roger" and not reml:

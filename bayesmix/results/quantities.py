@@ -102,6 +102,12 @@ def chosen_rows(
     fixed = fixed_rows(design)
     if parameters is None:
         return [*fixed, *component_rows(design, "sd")]
+    if not isinstance(parameters, str | tuple | list) or len(parameters) == 0:
+        raise ArgumentError(
+            f"parameters={parameters!r}.",
+            "Expected the name of a part or a parameter, (part, parameter), or a list of these.",
+            "Leave it out for all, or write parameters='fixed'.",
+        )
     on_both = {(row.part, row.parameter): row for scale in ("sd", "var") for row in component_rows(design, scale)}
     known = [*fixed, *on_both.values(), *theta_rows(design)]
     pair = isinstance(parameters, tuple) and (parameters[0], parameters[-1]) in {(r.part, r.parameter) for r in known}
