@@ -39,7 +39,8 @@ def adjusted_errors(sample: SmallSample, contrasts: Floats) -> Floats:
     """
     rows = sample.whiten(contrasts)
     adjusted = np.eye(rows.shape[1]) + _adjustment_of(sample).excess
-    return np.asarray(np.sqrt(np.einsum("qa,ab,qb->q", rows, adjusted, rows)))
+    squares = np.einsum("qa,ab,qb->q", rows, adjusted, rows)
+    return np.asarray(np.sqrt(np.where(squares >= 0, squares, np.nan)))  # negative where a variance is not identified
 
 
 def kenward_roger_df(sample: SmallSample, contrasts: Floats) -> Floats:

@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 FEW_GROUPS = 20
 # And where the effects of a level are so nearly a combination of each other: smallest over largest root of Lambda.
 NARROW = 0.05
+# Where independent effects live on columns whose means are this many standard deviations from 0, one more start.
+FAR = 20.0
 # With more columns of crossed levels than this the criterion is dear: one start, and no second derivatives.
 LARGE_BLOCK = 400
 
@@ -122,7 +124,8 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
     if start is not None:
         start = _check_start(start, coordinates.layout.n_entries)
     large = coordinates.layout.n_dense > LARGE_BLOCK
-    plain = [_start(coordinates, scale) for scale in optimizer.scales]
+    scales = [*optimizer.scales, *(0.6 * spread for spread in _spreads(coordinates) if spread > FAR)]
+    plain = [_start(coordinates, scale) for scale in scales]
     starts: list[tuple[Floats, Floats | None]]
     if coordinates.crossed and optimizer.method == "lbfgs":
         alone, hessian = _alone(products, reml, optimizer)
@@ -175,6 +178,16 @@ def _check_start(start: Floats, size: int) -> Floats:
 def _start(coordinates: Coordinates, scale: float) -> Floats:
     """Diagonal factors."""
     return coordinates.layout.theta(tuple(scale * np.eye(level.n_effects) for level in coordinates.layout.levels))
+
+
+def _spreads(coordinates: Coordinates) -> list[float]:
+    """Condition number of the columns of each nested level's effects, as they are after centring where that is free."""
+    found = []
+    for level in coordinates.layout.levels[: coordinates.layout.n_nested]:
+        sizes = np.linalg.svd(level.basis, compute_uv=False)
+        if sizes.size and sizes[-1] > 0:
+            found.append(float(sizes[0] / sizes[-1]))
+    return found
 
 
 def _alone(products: CrossProducts, reml: bool, optimizer: Optimizer) -> tuple[Floats, Floats]:

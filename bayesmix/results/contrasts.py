@@ -90,5 +90,5 @@ def _errors(fit: LikelihoodFit, contrasts: Floats, df: str) -> tuple[Floats, Flo
     if df in ASYMPTOTIC:
         return se, np.full(len(se), np.inf), None
     counted, note = counted_df(fit.design, fit.products, df)
-    degrees = [counted[row != 0].min() for row in contrasts]
-    return se, np.array(degrees), note
+    involved = np.abs(contrasts) > 1e-10 * np.abs(contrasts).max(axis=1, keepdims=True)  # recoding leaves rounding
+    return se, np.array([counted[row].min() for row in involved]), note

@@ -70,7 +70,7 @@ def fixed_terms(design: Design) -> list[TermColumns]:
 
 def sequential(design: Design, terms: Sequence[TermColumns]) -> dict[str, Floats]:
     """Type I: each term after those before it, (k, p) by label of the term."""
-    order = np.concatenate([term.columns for term in terms])
+    order = np.concatenate([np.zeros(0, np.int64), *(term.columns for term in terms)])
     return {term.label: _swept(design, order, term.columns) for term in terms}
 
 

@@ -130,7 +130,7 @@ def _fixed_effects(named: tuple[Coefficient, ...], table: pd.DataFrame) -> list[
         return []
     rows: list[tuple[str, ...]] = []
     last: tuple[str, ...] = ()
-    for i in sorted(range(len(named)), key=lambda i: named[i].codes):
+    for i in sorted(range(len(named)), key=lambda i: [(len(code), code) for code in named[i].codes]):
         effect, row = named[i], table.iloc[i]
         outer = effect.codes[:-1]
         for step, code in enumerate(outer):
