@@ -124,7 +124,7 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
     if start is not None:
         start = _check_start(start, coordinates.layout.n_entries)
     large = coordinates.layout.n_dense > LARGE_BLOCK
-    scales = [*optimizer.scales, *(0.6 * spread for spread in _spreads(coordinates) if spread > FAR)]
+    scales = [*optimizer.scales, *(0.6 * spread for spread in _spreads(coordinates) if FAR < spread < 1e6)]
     plain = [_start(coordinates, scale) for scale in scales]
     starts: list[tuple[Floats, Floats | None]]
     if coordinates.crossed and optimizer.method == "lbfgs":

@@ -70,6 +70,8 @@ def newton_polish(criterion: Criterion, theta: Floats) -> tuple[Floats, float]:
     if theta.size == 0:
         return theta, decrement
     value, gradient = criterion(theta)
+    if not np.isfinite(criterion.at(theta)[0]):  # out of range, where no step leads back
+        return theta, np.inf
     for _ in range(20):
         hessian = theta_hessian(
             criterion.coordinates, criterion.second_order(theta), criterion.products.n, criterion.reml, theta

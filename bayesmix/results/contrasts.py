@@ -90,5 +90,7 @@ def _errors(fit: LikelihoodFit, contrasts: Floats, df: str) -> tuple[Floats, Flo
     if df in ASYMPTOTIC:
         return se, np.full(len(se), np.inf), None
     counted, note = counted_df(fit.design, fit.products, df)
-    involved = np.abs(contrasts) > 1e-10 * np.abs(contrasts).max(axis=1, keepdims=True)  # recoding leaves rounding
+    involved = np.abs(contrasts) > 1e-10 * np.abs(contrasts).max(
+        axis=1, keepdims=True, initial=0.0
+    )  # recoding leaves rounding
     return se, np.array([counted[row].min() for row in involved]), note
