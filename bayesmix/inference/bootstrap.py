@@ -123,9 +123,12 @@ def repeat[Found](replicate: Callable[[], Found], n: int, progress: bool) -> tup
                 except ConvergenceError:
                     failed += 1
                 advance()
-        except KeyboardInterrupt:
-            if not found:
+        except (KeyboardInterrupt, SystemError) as stop:
+            # Compiled code turns an interrupt into an error of its own that says what it came from.
+            if not isinstance(stop, KeyboardInterrupt) and not isinstance(stop.__cause__, KeyboardInterrupt):
                 raise
+            if not found:
+                raise KeyboardInterrupt from None
             complete = False
             warnings.warn(
                 f"Interrupted: {len(found)} of {n} replicates were finished and are kept.",

@@ -191,10 +191,17 @@ class Published:
         >>> bx.Published.from_frame(frame, name="slide")
         Published 'slide': 2 fixed effects
         """
+        if not isinstance(frame, pd.DataFrame):
+            raise ArgumentError(
+                f"from_frame was given a {type(frame).__name__}.", "Expected a DataFrame.", "Pass pd.DataFrame(...)."
+            )
         table = frame
         if "parameter" in table:
             keys = ["part", "parameter"] if "part" in table else ["parameter"]
             table = table.set_index(keys)
+        if table.index.has_duplicates:
+            twice = table.index[table.index.duplicated()][0]
+            raise ArgumentError(f"The frame has the row {twice!r} twice.", "Expected every row once.", "Remove one.")
         for column in table.columns:
             _one_of(column, COLUMNS, f"The table of '{name}' has")
         parts: dict[str, dict[Any, Any]] = {"fixed": {}, "components": {}, "statistics": {}}
@@ -225,7 +232,15 @@ class Published:
         Published
         """
         file = _existing(path)
-        return cls.from_frame(pd.read_csv(file, dtype=str), name=name or file.stem, source=source or file.name)
+        try:
+            table = pd.read_csv(file, dtype=str)
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as problem:
+            raise ArgumentError(
+                f"{file} can not be read as CSV: {str(problem).strip()}.",
+                "Expected a header and rows of as many columns, in UTF-8.",
+                "Check the file, or pass a data frame to Published.from_frame.",
+            ) from problem
+        return cls.from_frame(table, name=name or file.stem, source=source or file.name)
 
     @classmethod
     def from_toml(cls, path: str | Path, *, name: str | None = None) -> Published:
@@ -247,7 +262,8 @@ class Published:
         ArgumentError
             No such file, no such table, or a key it should not have.
         """
-        found = published_tables(read_toml(Path(path)), Path(path))
+        file = _existing(path)
+        found = published_tables(read_toml(file), file)
         if name is None and len(found) == 1:
             return found[0]
         names = [each.name for each in found]
@@ -328,6 +344,8 @@ def known_keys(table: Mapping[str, Any], offered: tuple[str, ...], where: str) -
 
 def _existing(path: str | Path) -> Path:
     """The path of a file that is there."""
+    if not isinstance(path, str | Path):
+        raise ArgumentError(f"path={path!r}.", "Expected the path of a CSV or TOML file.", "Pass text or a Path.")
     file = Path(path)
     if not file.is_file():
         raise ArgumentError(f"There is no file '{path}'.", "Expected a CSV or TOML file.", "Check the path.")
