@@ -467,6 +467,9 @@ class LikelihoodFit:
     def __repr__(self) -> str:
         return self.summary()
 
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
     def _need_levels(self) -> None:
         """Refuse what makes no sense without groups."""
         if not self.design.levels:

@@ -332,3 +332,8 @@ def test_frozen(hsb_reml: bx.LikelihoodFit) -> None:
     effects.iloc[:] = 0.0
     assert hsb_reml.coefficients()["estimate"].abs().max() > 1
     assert hsb_reml.group_effects()["estimate"].abs().max() < 10
+
+
+def test_a_notebook_shows_the_summary(hsb_reml: bx.LikelihoodFit) -> None:
+    assert hsb_reml._repr_html_() == hsb_reml.summary()._repr_html_()
+    assert "<table" in hsb_reml._repr_html_()
