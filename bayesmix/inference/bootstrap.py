@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -105,6 +107,20 @@ def refit(products: CrossProducts, near: MlSolution) -> MlSolution:
     return found
 
 
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed, asked between replicates: inside compiled code an interrupt becomes another error."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def repeat[Found](replicate: Callable[[], Found], n: int, progress: bool) -> tuple[list[Found], int, bool]:
     """Run n times; what was found, how many failed, and whether all were run.
 
@@ -114,27 +130,24 @@ def repeat[Found](replicate: Callable[[], Found], n: int, progress: bool) -> tup
         All failed.
     """
     found: list[Found] = []
-    failed, complete = 0, True
-    with _bar(n, progress) as advance:
+    failed = 0
+    with _bar(n, progress) as advance, _asked_to_stop() as stop:
         try:
-            for _ in range(n):
+            while len(found) + failed < n and not stop():
                 try:
                     found.append(replicate())
                 except ConvergenceError:
                     failed += 1
                 advance()
-        except (KeyboardInterrupt, SystemError) as stop:
-            # Compiled code turns an interrupt into an error of its own that says what it came from.
-            if not isinstance(stop, KeyboardInterrupt) and not isinstance(stop.__cause__, KeyboardInterrupt):
-                raise
-            if not found:
-                raise KeyboardInterrupt from None
-            complete = False
-            warnings.warn(
-                f"Interrupted: {len(found)} of {n} replicates were finished and are kept.",
-                BayesmixWarning,
-                stacklevel=5,
-            )
+        except KeyboardInterrupt:  # in a thread that has no signals
+            pass
+    complete = len(found) + failed == n
+    if not complete:
+        if not found:
+            raise KeyboardInterrupt
+        warnings.warn(
+            f"Interrupted: {len(found)} of {n} replicates were finished and are kept.", BayesmixWarning, stacklevel=5
+        )
     if not found:
         raise ConvergenceError(
             f"None of {n} simulated responses could be fitted.",

@@ -17,6 +17,7 @@ from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.naming import require_distinct
 from bayesmix.inference.priors import Priors, require_proper
 from bayesmix.inference.sampling import RawDraws, Settings, sample_graph
+from bayesmix.inference.threads import one_blas_thread
 
 # Draws of group effects beyond this are kept only on request.
 KEPT_BYTES = 200_000_000
@@ -77,13 +78,15 @@ def draw_posterior(
         maps = tuple((level.n_groups, level.basis.tobytes()) for level in crossed)
         shape = (*shape, maps, products.response_scale)
     build = partial(marginal_graph, design, products, priors, geometry)
-    raw = sample_graph(build, shape, variables, starting_values(design, products, solution, geometry), settings)
+    with one_blas_thread():  # chains side by side, each with its own threads, would wait for one another
+        raw = sample_graph(build, shape, variables, starting_values(design, products, solution, geometry), settings)
     flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in raw.values.items()}
     variances = variance_draws(design, variables, flat)
     # A stream of its own: the sampler has used the seed itself.
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(1,)))
     given = given_draws(design, geometry, variances, flat)
-    effects = effect_draws(products, design, priors, variances, rng, keep, given=given)
+    with one_blas_thread():
+        effects = effect_draws(products, design, priors, variances, rng, keep, given=given)
     return PosteriorDraws(variables, raw, variances, effects, geometry)
 
 
