@@ -139,7 +139,7 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
     best: tuple[float, Floats, Certificate] | None = None
     for theta, guess in starts if coordinates.layout.n_entries else [(np.zeros(0), None)]:
         found = descend(criterion, blocks, theta, optimizer, guess, exact=not large)
-        if best is None or found[0] < best[0] - 1e-9 * abs(best[0]) or (found[2].holds and not best[2].holds):
+        if best is None or _better(found, best):
             best = found
         if best[2].holds and not doubtful and not _is_narrow(coordinates, best[1]):
             break
@@ -147,7 +147,7 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
     if not large and start is None and (doubtful or _is_narrow(coordinates, best[1])):
         for theta in truncated(coordinates, blocks, best[1]):
             found = descend(criterion, blocks, theta, optimizer)
-            if found[0] < best[0] - 1e-9 * abs(best[0]) and (found[2].holds or found[2].exhausted):
+            if _better(found, best):
                 best = found
     passed = best[2].holds or best[2].exhausted
     if not passed and criterion.at(best[1])[4] > 1e-14 * products.n:
@@ -158,6 +158,13 @@ def _maximise(products: CrossProducts, reml: bool, start: Floats | None, optimiz
             "Centre and scale the predictors, simplify the random part, or raise Optimizer(max_iterations=...).",
         )
     return _solution(criterion, best[1], best[2])
+
+
+def _better(found: tuple[float, Floats, Certificate], best: tuple[float, Floats, Certificate]) -> bool:
+    """Whether another start led to a better optimum; a point that does not pass is none, however low."""
+    passes, passed = (each.holds or each.exhausted for each in (found[2], best[2]))
+    lower = found[0] < best[0] - 1e-9 * abs(best[0])
+    return (passes or not passed) and (lower or (passes and not passed))
 
 
 def _check_start(start: Floats, size: int) -> Floats:
