@@ -11,7 +11,7 @@ import numpy as np
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError
 from bayesmix.inference.draws import EffectDraws, VarianceDraws, effect_draws, given_draws, variance_draws
-from bayesmix.inference.geometry import FreeVariable, Geometry, choose_geometry, free_variables, starting_values
+from bayesmix.inference.geometry import FreeVariable, choose_geometry, free_variables, starting_values
 from bayesmix.inference.graph import marginal_graph
 from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.naming import require_distinct
@@ -37,15 +37,12 @@ class PosteriorDraws:
         Covariance factors and sigma.
     effects : EffectDraws
         Fixed and group effects, drawn exactly.
-    geometry : Geometry
-        What was integrated out.
     """
 
     variables: tuple[FreeVariable, ...]
     raw: RawDraws
     variances: VarianceDraws
     effects: EffectDraws
-    geometry: Geometry
 
 
 def draw_posterior(
@@ -87,7 +84,7 @@ def draw_posterior(
     given = given_draws(design, geometry, variances, flat)
     with one_blas_thread():
         effects = effect_draws(products, design, priors, variances, rng, keep, given=given)
-    return PosteriorDraws(variables, raw, variances, effects, geometry)
+    return PosteriorDraws(variables, raw, variances, effects)
 
 
 def _keep_effects(group_effects: bool | str | None, products: CrossProducts, settings: Settings) -> bool:

@@ -239,6 +239,8 @@ def _type_three(fit: LikelihoodFit) -> tuple[list[Sheet], list[str]]:
 def _notes(fit: LikelihoodFit) -> list[str]:
     """What SAS would do differently."""
     notes = ["The iteration history is left out."]
+    if fit.design.crossed:
+        notes.append("Of crossed levels, which number of groups SAS takes for BIC could not be checked.")
     if class_factors(fit.design.columns):
         notes.append(
             "SAS has a column of X for every label of a class variable and takes the last label as reference; here "

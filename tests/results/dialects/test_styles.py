@@ -122,3 +122,11 @@ def test_polynomials_have_no_labels(fitted: Fitted) -> None:
 def test_stata_names_factors_before_numbers(fitted: Fitted) -> None:
     assert "dose#c.x" in fitted("ordered", "REML").summary(style="stata")
     assert re.search(r"kind#c\.x +\|\n +mid +\|", fitted("rows", "REML").summary(style="stata"))
+
+
+def test_what_is_not_known_of_sas_is_said() -> None:
+    formula = "diameter ~ 1 + (1 | plate) + (1 | sample)"
+    crossed = bx.Model(formula, bx.load_dataset("penicillin")).reml()
+    nested = bx.Model("diameter ~ 1 + (1 | plate)", bx.load_dataset("penicillin")).reml()
+    assert "for BIC could not be checked" in crossed.summary(style="sas")
+    assert "for BIC could not be checked" not in nested.summary(style="sas")
