@@ -17,8 +17,10 @@ from bayesmix.errors import ArgumentError, require_coverage
 from bayesmix.inference.draws import EffectDraws
 from bayesmix.inference.naming import effect_name, given_name, variable_name
 from bayesmix.inference.priors import Priors
-from bayesmix.results.components import ICC_NOTE, component_index, component_values, has_slopes, level_variances
+from bayesmix.results.components import ICC_NOTE, component_index, component_values, has_slopes
+from bayesmix.results.fit import Fit
 from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
+from bayesmix.results.parameters import Parameters
 from bayesmix.results.posterior import covariance_draws, draws_of
 from bayesmix.results.prior_words import describe_priors
 from bayesmix.tables import Header, format_summary, format_table
@@ -27,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class BayesFit:
+class BayesFit(Fit):
     """A posterior; every table is a pandas DataFrame.
 
     Parameters
@@ -62,12 +64,33 @@ class BayesFit:
         return int(self.idata["sample_stats"]["diverging"].sum())
 
     @cached_property
-    def _covariances(self) -> tuple[Floats, ...]:
-        return tuple(covariance_draws(self.idata, level) for level in self.design.levels)
+    def parameters(self) -> Parameters:
+        """Draws of fixed effects and variance parameters, (chains, draws, ...)."""
+        beta = draws_of(self.idata, [variable_name(name) for name in self.design.fixed_names])
+        covariances = tuple(covariance_draws(self.idata, level) for level in self.design.levels)
+        return Parameters(beta, self.idata["posterior"]["sigma"].to_numpy(), covariances)
 
-    @cached_property
-    def _beta(self) -> Floats:
-        return draws_of(self.idata, [variable_name(name) for name in self.design.fixed_names])
+    def effect_values(self, number: int) -> Floats:
+        """Draws of the effects of a level, (chains, draws, J, q), groups in the order of their labels.
+
+        Raises
+        ------
+        ArgumentError
+            The draws of the group effects were not kept.
+        """
+        if self.effects.effects is None:
+            raise ArgumentError(
+                "The draws of the group effects were not kept.",
+                "Expected them for whatever is computed from group effects.",
+                "Sample with group_effects=True.",
+            )
+        level = self.design.levels[number]
+        posterior = self.idata["posterior"].to_dataset()
+        return np.stack([posterior[effect_name(name, level.name)].to_numpy() for name in level.effect_names], axis=-1)
+
+    def tabulate(self, values: Floats, index: pd.Index[Any], prob: float | None = None) -> pd.DataFrame:
+        """A table of a derived quantity: mean, ci_low, ci_high."""
+        return summarise(values, index, 0.95 if prob is None else prob)[["mean", "ci_low", "ci_high"]]
 
     def fixed_effects(self, *, prob: float = 0.95) -> pd.DataFrame:
         """Posterior of the fixed effects.
@@ -82,7 +105,7 @@ class BayesFit:
         DataFrame
             Index term; mean, sd, ci_low, ci_high, ess_bulk, ess_tail, r_hat.
         """
-        return summarise(self._beta, pd.Index(self.design.fixed_names, name="term"), prob)
+        return summarise(self.parameters.beta, pd.Index(self.design.fixed_names, name="term"), prob)
 
     def variance_components(self, *, prob: float = 0.95) -> pd.DataFrame:
         """Posterior of variances, covariances and correlations of every level, and of the residual variance.
@@ -92,29 +115,9 @@ class BayesFit:
         DataFrame
             Index (level, parameter); mean, sd, ci_low, ci_high, ess_bulk, ess_tail, r_hat.
         """
-        residual = self.idata["posterior"]["sigma"].to_numpy() ** 2
-        values = component_values(self.design.levels, self._covariances, residual)
+        found = self.parameters
+        values = component_values(self.design.levels, found.covariances, found.sigma**2)
         return summarise(values, component_index(self.design.levels), prob)
-
-    def icc(self, *, prob: float = 0.95) -> pd.DataFrame:
-        """Posterior of the share of the variance that lies between the groups of each level.
-
-        With varying slopes the variance of a level is its average over the rows; the frame says so in
-        ``attrs["note"]``.
-
-        Returns
-        -------
-        DataFrame
-            Index level; mean, ci_low, ci_high.
-        """
-        self._need_levels()
-        variances = level_variances(self.products, self._covariances)
-        total = variances.sum(axis=-1) + self.idata["posterior"]["sigma"].to_numpy() ** 2
-        index = pd.Index([level.name for level in self.design.levels], name="level")
-        frame = summarise(variances / total[..., None], index, prob)[["mean", "ci_low", "ci_high"]]
-        if has_slopes(self.design.levels):
-            frame.attrs["note"] = ICC_NOTE
-        return frame
 
     def group_effects(self, level: str | None = None, *, prob: float = 0.95) -> pd.DataFrame:
         """Posterior of the effects of every group.
@@ -142,7 +145,7 @@ class BayesFit:
         number = pick_level(self.design, level)
         names = self.design.levels[number].effect_names
         if self.effects.effects is not None:
-            return group_frame(self.design, number, names, _group_summary(self._effect_draws(number), prob))
+            return group_frame(self.design, number, names, _group_summary(_all_draws(self.effect_values(number)), prob))
         from_summary = self._from_summary(number, prob)
         frame = group_frame(self.design, number, names, from_summary)
         frame.attrs["note"] = (
@@ -165,27 +168,13 @@ class BayesFit:
         """
         self._need_levels()
         number = pick_level(self.design, level)
-        if self.effects.effects is None:
-            raise ArgumentError(
-                "The draws of the group effects were not kept.",
-                "Expected them for sums of fixed and group effects.",
-                "Sample with group_effects=True.",
-            )
-        draws = self._effect_draws(number).copy()
+        draws = _all_draws(self.effect_values(number)).copy()
         places = list(self.design.fixed)
-        beta = self._beta.reshape(len(draws), -1) if places else np.zeros((len(draws), 0))
+        beta = self.parameters.beta.reshape(len(draws), -1) if places else np.zeros((len(draws), 0))
         for a, place in enumerate(self.design.levels[number].places):
             if place in places:
                 draws[:, :, a] += beta[:, places.index(place), None]
         return group_frame(self.design, number, self.design.levels[number].effect_names, _group_summary(draws, prob))
-
-    def _effect_draws(self, number: int) -> Floats:
-        """Draws of the effects of a level in label order, (D, J, q)."""
-        level = self.design.levels[number]
-        posterior = self.idata["posterior"].to_dataset()
-        parts = [posterior[effect_name(name, level.name)].to_numpy() for name in level.effect_names]
-        stacked = np.stack(parts, axis=-1)
-        return stacked.reshape(-1, *stacked.shape[2:])
 
     def _from_summary(self, number: int, prob: float) -> dict[str, Floats]:
         """Columns from means and sds alone."""
@@ -272,11 +261,6 @@ class BayesFit:
         self.idata.to_netcdf(target)
         return target
 
-    def _need_levels(self) -> None:
-        """Refuse what makes no sense without groups."""
-        if not self.design.levels:
-            raise ArgumentError("This model has no levels.", "Expected a formula with a bar.", "Add (1 | group).")
-
 
 def summarise(draws: Floats, index: pd.Index[Any], prob: float) -> pd.DataFrame:
     """Mean, sd, equal-tailed interval, effective sample sizes and R-hat of (chains, draws, k) values."""
@@ -292,6 +276,11 @@ def summarise(draws: Floats, index: pd.Index[Any], prob: float) -> pd.DataFrame:
     size = [np.asarray(arviz_stats.ess(array, method=method)) for method in ("bulk", "tail")]
     values = [flat.mean(axis=0), flat.std(axis=0, ddof=1), low, high, *size, np.asarray(arviz_stats.rhat(array))]
     return pd.DataFrame(dict(zip(names, values, strict=True)), index=index)
+
+
+def _all_draws(values: Floats) -> Floats:
+    """Chains one after the other, (C D, ...)."""
+    return values.reshape(-1, *values.shape[2:])
 
 
 def _group_summary(draws: Floats, prob: float) -> dict[str, Floats]:

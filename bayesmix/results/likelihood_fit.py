@@ -20,20 +20,17 @@ from bayesmix.likelihood.coordinates import block_entries
 from bayesmix.likelihood.derivatives import SecondOrder
 from bayesmix.results.anova import anova_table
 from bayesmix.results.bootstrap import Bootstrap, bootstrap_estimates, simulate_responses
-from bayesmix.results.components import (
-    ICC_NOTE,
-    component_table,
-    has_slopes,
-    level_variances,
-    parameter_count,
-)
+from bayesmix.results.components import component_table, parameter_count
 from bayesmix.results.contrasts import contrast_table
 from bayesmix.results.criteria import corrected_aic, criteria_table
 from bayesmix.results.degrees import COUNTED, ESTIMATED, check_method
 from bayesmix.results.dialects.explain import Differences, differences
 from bayesmix.results.dialects.styles import summarise
+from bayesmix.results.fit import Fit
 from bayesmix.results.group_tables import coefficient_table, effect_table, fitted_values
 from bayesmix.results.intervals import interval_table
+from bayesmix.results.naming import group_order
+from bayesmix.results.parameters import Parameters
 from bayesmix.results.profile import Profile, profile_data
 from bayesmix.results.quantities import Names
 from bayesmix.results.random_terms import random_terms_table
@@ -44,7 +41,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class LikelihoodFit:
+class LikelihoodFit(Fit):
     """A REML or ML fit; every table is a pandas DataFrame.
 
     Parameters
@@ -179,6 +176,26 @@ class LikelihoodFit:
     def _small_sample(self) -> SmallSample:
         return differentiate_vcov(self.products, self.solution, self._derivatives)
 
+    @cached_property
+    def parameters(self) -> Parameters:
+        """The estimates, as one draw of one chain."""
+        covariances = tuple(sigma[None, None] for sigma in self.solution.covariances)
+        return Parameters(self.solution.beta[None, None], np.array([[self.sigma]]), covariances)
+
+    def effect_values(self, number: int) -> Floats:
+        """Shrunken effects of every group of a level, (1, 1, J, q), groups in the order of their labels."""
+        return self._conditional.means[number][group_order(self.design, number)][None, None]
+
+    def tabulate(self, values: Floats, index: pd.Index[Any], prob: float | None = None) -> pd.DataFrame:
+        """A table of a derived quantity: the column ``estimate``."""
+        if prob is not None:
+            raise ArgumentError(
+                f"prob={prob!r}, but a quantity derived from estimates is reported without an interval.",
+                "Expected no prob.",
+                "Leave it out; a posterior or fit.bootstrap() gives intervals.",
+            )
+        return pd.DataFrame({"estimate": values[0, 0]}, index=index)
+
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects, (p, p)."""
         names = list(self.design.fixed_names)
@@ -270,25 +287,6 @@ class LikelihoodFit:
             )
         covariance = component_covariance(self.products, self.solution, se, self._derivatives)
         return component_table(self.design.levels, self.solution.covariances, self.sigma**2, covariance)
-
-    def icc(self) -> pd.DataFrame:
-        """Share of the variance that lies between the groups of each level.
-
-        With varying slopes the variance of a level is its average over the rows, tr(Sigma Z'Z)/N; the frame says so in
-        ``attrs["note"]``. With weights the average is weighted, and the residual variance that of a row of weight 1.
-
-        Returns
-        -------
-        DataFrame
-            Index level; estimate.
-        """
-        self._need_levels()
-        variances = level_variances(self.products, self.solution.covariances)
-        shares = variances / (variances.sum() + self.sigma**2)
-        frame = pd.DataFrame({"estimate": shares}, index=pd.Index([v.name for v in self.design.levels], name="level"))
-        if has_slopes(self.design.levels):
-            frame.attrs["note"] = ICC_NOTE
-        return frame
 
     def group_effects(
         self, level: str | None = None, *, variance: str = "conditional", prob: float = 0.95, **unknown: Any
@@ -469,8 +467,3 @@ class LikelihoodFit:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-    def _need_levels(self) -> None:
-        """Refuse what makes no sense without groups."""
-        if not self.design.levels:
-            raise ArgumentError("This model has no levels.", "Expected a formula with a bar.", "Add (1 | group).")
