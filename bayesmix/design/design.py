@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,8 @@ class Design:
         Precision weights: the residual variance of a row is sigma^2 over its weight. None where all are 1.
     weights_name : str or None
         The column they are from, ``"given"`` for an array.
+    columns_read : mapping of str to Column
+        The complete rows of every column the formula reads.
     """
 
     specification: Specification
@@ -102,6 +104,7 @@ class Design:
     known_labels: Mapping[str, tuple[Any, ...]]
     weights: Floats | None = None
     weights_name: str | None = None
+    columns_read: Mapping[str, Column] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -249,9 +252,10 @@ def build_design(specification: Specification, data: Any, weights: Any = None) -
     tree = build_tree(groupings[:depth], groupings[depth:]) if groupings else None
     _freeze(values, response, offset, places, counted, *(level.places for level in levels))
     _freeze(*(grouping.codes for grouping in groupings))
+    _freeze(*(column.values if isinstance(column, Numbers) else column.codes for column in columns.values()))
     return Design(
         specification, tuple(wanted.values()), values, response, offset, places, tuple(names), levels, tree, n_missing,
-        notes, memory, known, counted, None if given is None else given.name,
+        notes, memory, known, counted, None if given is None else given.name, columns,
     )  # fmt: skip
 
 
