@@ -103,12 +103,24 @@ class Explicit:
     beta: Array
 
 
+@dataclass(frozen=True)
+class Partial:
+    """beta = A [given; b]: b integrated against exp(-(b - mean)'precision (b - mean)/2), which may be flat."""
+
+    given: Array
+    mean: Array
+    precision: Array
+    A: Array
+
+
 def normal_log_density(y: Array, mean: Array, V: Array) -> Any:
     rest = y - mean
     return -0.5 * (len(y) * np.log(2 * np.pi) + log_determinant(V) + rest @ np.linalg.solve(V, rest))
 
 
-def log_density(problem: Dense, covariances: Sequence[Array], residual: Any, beta: Flat | Normal | Explicit) -> Any:
+def log_density(
+    problem: Dense, covariances: Sequence[Array], residual: Any, beta: Flat | Normal | Explicit | Partial
+) -> Any:
     """log p(y), beta as said."""
     X, y = problem.X, problem.y
     V = problem.variance(covariances, residual)
@@ -124,18 +136,24 @@ def log_density(problem: Dense, covariances: Sequence[Array], residual: Any, bet
             best = np.linalg.solve(xx, R.T @ y)
             volume = 0.5 * (X.shape[1] * np.log(2 * np.pi) - log_determinant(xx))
             return normal_log_density(y, X @ best, V) + volume
+        case Partial(given, mean, precision, A):
+            y, X = y - X @ A[:, : len(given)] @ given, X @ A[:, len(given) :]
+            curvature = X.T @ np.linalg.solve(V, X) + precision
+            best = np.linalg.solve(curvature, X.T @ np.linalg.solve(V, y) + precision @ mean)
+            volume = 0.5 * (X.shape[1] * np.log(2 * np.pi) - log_determinant(curvature))
+            return normal_log_density(y, X @ best, V) + volume - 0.5 * (best - mean) @ precision @ (best - mean)
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """Mean and covariance of (beta, all u) given y; without beta where that was given."""
+    """Mean and covariance of (beta, all u) given y; without what was given of beta."""
 
     mean: Array
     covariance: Array
 
 
 def effects_posterior(
-    problem: Dense, covariances: Sequence[Array], residual: float, beta: Flat | Normal | Explicit
+    problem: Dense, covariances: Sequence[Array], residual: float, beta: Flat | Normal | Explicit | Partial
 ) -> Posterior:
     """By conditioning the joint normal of y and u, or of y, beta and u, level after level in the order of codes."""
     X, y = problem.X, problem.y
@@ -157,6 +175,9 @@ def effects_posterior(
             weight, right = precision, precision @ mean
         case Flat():
             weight, right = np.zeros((X.shape[1],) * 2), np.zeros(X.shape[1])
+        case Partial(value, mean, precision, A):
+            y, X = y - X @ A[:, : len(value)] @ value, X @ A[:, len(value) :]
+            weight, right = precision, precision @ mean
     R = np.linalg.solve(V, X)
     spread = np.linalg.inv(X.T @ R + weight)
     centre = spread @ (R.T @ y + right)

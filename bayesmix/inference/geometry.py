@@ -80,12 +80,12 @@ def choose_geometry(products: CrossProducts, solution: MlSolution) -> Geometry:
 
 
 def _form(products: CrossProducts, solution: MlSolution, number: int) -> str:
-    """Effects that the data know better than their prior does are sampled as they are, others by their offsets."""
+    """As they are where the data know every effect of a group better than the prior does, otherwise by their offsets."""
     level = products.levels[number]
     inner = products.total[np.ix_(level.columns, level.columns)]
     per_group = np.einsum("iq,ij,jq->q", level.basis, inner, level.basis) / level.n_groups
     weight = per_group * np.diag(solution.covariances[number]) / solution.sigma**2
-    return "centred" if np.mean(weight) > 1 else "offset"
+    return "centred" if np.min(weight) > 1 else "offset"
 
 
 def without_effect(products: CrossProducts, number: int, effect: int) -> CrossProducts:

@@ -18,7 +18,6 @@ from bayesmix.likelihood.crossed import all_scores, crossed_effect_covariances, 
 from bayesmix.likelihood.dense import backward, dense_adjoints, dense_effects, eliminate_dense, root_times
 from bayesmix.likelihood.effects import draw_effects
 from bayesmix.likelihood.kernels import (
-    EXPLICIT,
     add_theta_part,
     density_root,
     draw_fixed,
@@ -172,8 +171,7 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         """A draw of beta in place of the normals in out, unless it is explicit; returns v."""
         source_hash  # noqa: B018
         B = fixed_basis(layout)
-        if prior[0] != EXPLICIT:
-            draw_fixed(B, R, prior, sigma, out)
+        draw_fixed(B, R, prior, sigma, out)
         return residual_vector(B, out)
 
     @cached

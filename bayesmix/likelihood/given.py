@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from bayesmix.likelihood.effects import draw_effects
 from bayesmix.likelihood.kernels import (
-    EXPLICIT,
     add_theta_part,
     density_root,
     draw_fixed,
@@ -199,8 +198,7 @@ def _build(source_hash: int) -> tuple[Any, ...]:
             leaf, _ = without_given(raw, starts, columns, sums, gram, x[d])
             roots = assemble_roots(layout, scaled(lam[d], sigma[d]))
             _, upper = sum_up(layout, parent, leaf, roots)
-            if prior[0] != EXPLICIT:
-                draw_fixed(B, last_of(upper), prior, inner, beta[d])
+            draw_fixed(B, last_of(upper), prior, inner, beta[d])
             if effect_noise.shape[1] > 0:
                 relative = scaled(factors[d], sigma[d])
                 v = residual_vector(B, beta[d])

@@ -19,7 +19,6 @@ from bayesmix.likelihood.curvature import walk_second_order
 from bayesmix.likelihood.effects import draw_effects, effect_covariances
 from bayesmix.likelihood.elimination import CHUNK
 from bayesmix.likelihood.layout import (
-    FIXED,
     GROUPS,
     HEADER,
     LEAVES,
@@ -35,6 +34,7 @@ from bayesmix.likelihood.passes import (
     ascend,
     assemble_roots,
     descend,
+    explicit_gradient,
     explicit_root,
     fixed_basis,
     fixed_products,
@@ -49,7 +49,12 @@ from bayesmix.likelihood.sources import SOURCE_HASH, cached, cached_c, inlined, 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-FLAT, NORMAL, EXPLICIT = 0.0, 1.0, 2.0
+# Prior of the inner fixed effects beta: the kind, and what it needs.
+#   FLAT, NORMAL   integrated out; mean (p,) and precision (p, p)
+#   EXPLICIT       given, all of them
+#   PARTIAL        beta = A [given; b], b integrated out: how many are given, a constant of the value in -2 log units,
+#                  then mean and precision of b and A (p, p), whose first columns belong to those given
+FLAT, NORMAL, EXPLICIT, PARTIAL = 0.0, 1.0, 2.0, 3.0
 
 
 @njit
@@ -112,13 +117,54 @@ def sum_up(layout: Floats, parent: Integers, leaf: Floats, roots: Floats) -> tup
 
 
 @njit
+def partial_parts(prior: Floats, p: int) -> tuple[int, Floats, Floats, Floats]:
+    """Of a PARTIAL prior: number given, mean and precision of the others, and A."""
+    n_given = int(prior[1])
+    m = p - n_given
+    at = 3 + m + m * m
+    return n_given, prior[3 : 3 + m], prior[3 + m : at].reshape(m, m), prior[at : at + p * p].reshape(p, p)
+
+
+@njit
+def product(A: Floats, B: Floats, first: int, last: int) -> Floats:
+    """A times the columns of B from first to before last."""
+    out = np.zeros((A.shape[0], last - first))
+    for i in range(A.shape[0]):
+        for j in range(last - first):
+            for k in range(A.shape[1]):
+                out[i, j] += A[i, k] * B[k, first + j]
+    return out
+
+
+@njit
 def draw_fixed(B: Floats, R: Floats, prior: Floats, sigma: float, out: Floats) -> None:
-    """Replace the standard normals in out by a draw of beta given the variances."""
+    """Replace the standard normals in out, which stand behind given values, by a draw of beta given the variances."""
+    if prior[0] == EXPLICIT:
+        return
     p = B.shape[1]
-    xx, xy = fixed_products(R, B)
-    precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
+    if prior[0] == PARTIAL:
+        n_given, mean, precision, A = partial_parts(prior, p)
+        v0 = residual_vector(product(B, A, 0, n_given), out[:n_given])
+        draw_normal(product(B, A, n_given, p), R, v0, mean, precision, sigma, out[n_given:])
+        beta = times(A, out)
+        for a in range(p):
+            out[a] = beta[a]
+    else:
+        precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
+        draw_normal(B, R, residual_vector(B, np.zeros(p)), prior[1 : 1 + p], precision, sigma, out)
+
+
+@njit
+def draw_normal(B: Floats, R: Floats, v0: Floats, mean: Floats, precision: Floats, sigma: float, out: Floats) -> None:
+    """Replace the standard normals in out by a draw of b, which enters v0 as -B b, given the variances."""
+    K, p = B.shape
+    xx, _ = fixed_products(R, B)
+    Rv = times(R, v0)
     P = xx / sigma**2 + precision
-    h = xy / sigma**2 + times(precision, prior[1 : 1 + p])
+    h = times(precision, mean)
+    for a in range(p):
+        for r in range(K):
+            h[a] += B[r, a] * Rv[r] / sigma**2
     inverse = np.zeros((p, p))
     cholesky(P, p)
     inverse_from_cholesky(P, p, inverse)
@@ -140,21 +186,34 @@ def density_root(
     out: Floats,
 ) -> None:
     """The root's part of out = value, d_sigma (at fixed Omega), d_lam (not yet), d_beta; adds the adjoint of R."""
-    p = int(layout[FIXED])
+    B = fixed_basis(layout)
+    p = B.shape[1]
     scale = layout[RESPONSE_SCALE]
     n_lam = out.shape[0] - 2 - beta.shape[0]
-    inner_sigma = sigma / scale
+    inner = sigma / scale
     d_beta = np.zeros(beta.shape[0])
     constant = -layout[ROWS] * np.log(scale)
     if prior[0] == EXPLICIT:
-        value, d_sigma = explicit_root(layout, R, logdet, inner_sigma, beta, seed, d_beta)
+        v = residual_vector(B, beta)
+        value, d_sigma = explicit_root(layout, R, logdet, inner, v, seed)
+        explicit_gradient(R, v, B, inner, d_beta)
+    elif prior[0] == PARTIAL:
+        n_given, mean, precision, A = partial_parts(prior, p)
+        own = product(B, A, 0, n_given)
+        v0, others = residual_vector(own, beta), product(B, A, n_given, p)
+        value, d_sigma, v = marginal_root(layout, R, logdet, inner, v0, others, mean, precision, seed)
+        explicit_gradient(R, v, own, inner, d_beta)
+        value += prior[2]
     else:
-        flat = prior[0] == FLAT
         mean = prior[1 : 1 + p]
         precision = prior[1 + p : 1 + p + p * p].reshape(p, p)
-        value, d_sigma = marginal_root(layout, R, logdet, inner_sigma, flat, mean, precision, seed)
-        if flat:
+        v0 = residual_vector(B, np.zeros(p))
+        value, d_sigma, v = marginal_root(layout, R, logdet, inner, v0, B, mean, precision, seed)
+        if prior[0] == FLAT:
+            value -= p * np.log(2.0 * np.pi)
             constant += p * np.log(scale) - layout[LOG_JACOBIAN]
+        else:
+            value -= cholesky(precision.copy(), p)
     for a in range(beta.shape[0]):
         out[2 + n_lam + a] = -0.5 * d_beta[a]
     out[0] = constant - 0.5 * value
@@ -305,7 +364,7 @@ def _build(source_hash: int) -> tuple[Any, ...]:
         """Exact draws of beta and u for each draw of (lam, sigma), in place of the standard normals given.
 
         lam (D, k) free entries and factors (D, f) full factors, both absolute; sigma (D,); beta (D, p) normals, or the
-        values themselves where beta was sampled; effect_noise (D, effects). Results are in inner units.
+        values themselves of those that were sampled, in front; effect_noise (D, effects). Results are in inner units.
         """
         source_hash  # noqa: B018
         parent, leaf = unpack(layout, body)
@@ -315,8 +374,7 @@ def _build(source_hash: int) -> tuple[Any, ...]:
             inner = sigma[d] / scale
             roots = assemble_roots(layout, scaled(lam[d], sigma[d]))
             _, upper = sum_up(layout, parent, leaf, roots)
-            if prior[0] != EXPLICIT:
-                draw_fixed(B, last_of(upper), prior, inner, beta[d])
+            draw_fixed(B, last_of(upper), prior, inner, beta[d])
             if effect_noise.shape[1] > 0:
                 v = residual_vector(B, beta[d])
                 relative = scaled(factors[d], sigma[d])

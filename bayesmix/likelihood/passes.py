@@ -318,59 +318,72 @@ def profiled_root(
 
 @inlined
 def marginal_root(
-    layout: Floats, R: Floats, logdet: float, sigma: float, flat: bool, mean: Floats, precision: Floats, G: Floats
-) -> tuple[float, float]:
-    """-2 log density of y with beta ~ N(mean, precision^-1), or flat, integrated out; adds its adjoint to G.
+    layout: Floats,
+    R: Floats,
+    logdet: float,
+    sigma: float,
+    v0: Floats,
+    B: Floats,
+    mean: Floats,
+    precision: Floats,
+    G: Floats,
+) -> tuple[float, float, Floats]:
+    """-2 log of the density of W v0 - X b times exp(-(b - mean)'precision (b - mean)/2), integrated over b.
 
-    Returns the value and its derivative in sigma at fixed Omega.
+    B (K, p) maps b to the inner columns; without fixed effects outside b, v0 is 1 at the response. The constants of
+    the prior of b and of the integral are left out. Adds the adjoint of R to G; returns the value, its derivative in
+    sigma at fixed Omega, and v at the best b.
     """
-    B = fixed_basis(layout)
-    p = B.shape[1]
+    K, p = B.shape
     n = layout[ROWS]
     s2 = sigma * sigma
-    xx, xy = fixed_products(R, B)
+    xx, _ = fixed_products(R, B)
+    Rv = times(R, v0)
     P = xx / s2 + precision
-    h = xy / s2 + times(precision, mean)
+    h = times(precision, mean)
+    for a in range(p):
+        for r in range(K):
+            h[a] += B[r, a] * Rv[r] / s2
     inverse = np.zeros((p, p))
     log_p = cholesky(P, p)
     inverse_from_cholesky(P, p, inverse)
-    beta = times(inverse, h)
-    v = residual_vector(B, beta)
+    b = times(inverse, h)
+    v = v0.copy()
+    for r in range(K):
+        for a in range(p):
+            v[r] -= B[r, a] * b[a]
     quad = quadratic(R, v)
-    value = n * np.log(2.0 * np.pi * s2) + logdet + log_p + quad / s2
-    if flat:
-        value -= p * np.log(2.0 * np.pi)
-    else:
-        value += quadratic(precision, beta - mean) - cholesky(precision.copy(), p)
+    value = n * np.log(2.0 * np.pi * s2) + logdet + log_p + quad / s2 + quadratic(precision, b - mean)
     trace = 0.0
     for a in range(p):
-        for b in range(p):
-            trace += inverse[a, b] * xx[b, a]
-    for r in range(v.shape[0]):
-        for c in range(v.shape[0]):
+        for c in range(p):
+            trace += inverse[a, c] * xx[c, a]
+    for r in range(K):
+        for c in range(K):
             G[r, c] += v[r] * v[c] / s2
     add_symmetric(G, B, inverse, 1.0 / s2)
-    return value, 2.0 * (n - trace / s2 - quad / s2) / sigma
+    return value, 2.0 * (n - trace / s2 - quad / s2) / sigma, v
 
 
 @inlined
-def explicit_root(
-    layout: Floats, R: Floats, logdet: float, sigma: float, beta: Floats, G: Floats, d_beta: Floats
-) -> tuple[float, float]:
-    """-2 log density of y at given beta; adds its adjoint to G and its gradient in beta to d_beta."""
-    B = fixed_basis(layout)
+def explicit_root(layout: Floats, R: Floats, logdet: float, sigma: float, v: Floats, G: Floats) -> tuple[float, float]:
+    """-2 log density of Wv, nothing integrated, and its derivative in sigma; adds its adjoint to G."""
     n = layout[ROWS]
     s2 = sigma * sigma
-    v = residual_vector(B, beta)
     quad = quadratic(R, v)
-    Rv = times(R, v)
-    for a in range(B.shape[1]):
-        for r in range(v.shape[0]):
-            d_beta[a] -= 2.0 * B[r, a] * Rv[r] / s2
     for r in range(v.shape[0]):
         for c in range(v.shape[0]):
             G[r, c] += v[r] * v[c] / s2
     return n * np.log(2.0 * np.pi * s2) + logdet + quad / s2, 2.0 * (n - quad / s2) / sigma
+
+
+@njit
+def explicit_gradient(R: Floats, v: Floats, B: Floats, sigma: float, d_beta: Floats) -> None:
+    """Add the gradient of v'Rv / sigma^2 in coefficients that enter v as -B beta."""
+    Rv = times(R, v)
+    for a in range(B.shape[1]):
+        for r in range(B.shape[0]):
+            d_beta[a] -= 2.0 * B[r, a] * Rv[r] / sigma**2
 
 
 @njit

@@ -15,9 +15,9 @@ from bayesmix.inference.criterion import omega_jacobian, theta_hessian
 from bayesmix.likelihood import crossed_derivatives, evaluation
 from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates, user_coordinates
 from bayesmix.likelihood.derivatives import second_order_pass
-from bayesmix.likelihood.kernels import EXPLICIT, FLAT, NORMAL
+from bayesmix.likelihood.kernels import EXPLICIT, FLAT, NORMAL, PARTIAL
 from tests import dense
-from tests.dense import Dense, Explicit, Flat, Normal
+from tests.dense import Dense, Explicit, Flat, Normal, Partial
 
 # Formula: nested levels that the tree takes, columns of the crossed ones.
 FORMULAS = {
@@ -194,7 +194,7 @@ def test_effects_and_their_covariances(user_case: Case) -> None:
                 at, start = at + q, start + q * q
 
 
-@pytest.mark.parametrize("kind", ["flat", "normal", "explicit"])
+@pytest.mark.parametrize("kind", ["flat", "normal", "explicit", "partial"])
 def test_log_density(user_case: Case, kind: str, rng: np.random.Generator) -> None:
     case, layout = user_case, user_case.coordinates.layout
     p, sigma = layout.n_fixed, 1.3 * layout.response_scale
@@ -204,9 +204,15 @@ def test_log_density(user_case: Case, kind: str, rng: np.random.Generator) -> No
         "flat": np.concatenate([[FLAT], np.zeros(p + p * p)]),
         "normal": np.concatenate([[NORMAL], mean, precision.ravel()]),
         "explicit": np.concatenate([[EXPLICIT], np.zeros(p + p * p)]),
+        "partial": np.concatenate([[PARTIAL, 1.0, 0.0], mean[1:], precision[1:, 1:].ravel(), root.ravel()]),
     }[kind]
-    beta = mean if kind == "explicit" else np.zeros(0)
-    about = {"flat": Flat(), "normal": Normal(mean, precision), "explicit": Explicit(mean)}[kind]
+    beta = {"explicit": mean, "partial": mean[:1]}.get(kind, np.zeros(0))
+    about = {
+        "flat": Flat(),
+        "normal": Normal(mean, precision),
+        "explicit": Explicit(mean),
+        "partial": Partial(mean[:1], mean[1:], precision[1:, 1:], root),
+    }[kind]
     lam = case.theta * 1.3 * layout.response_scale
     vector = np.concatenate([case.coordinates.packed, case.coordinates.body])
 
@@ -218,6 +224,8 @@ def test_log_density(user_case: Case, kind: str, rng: np.random.Generator) -> No
     shift = -case.problem.n * np.log(layout.response_scale)
     if kind == "flat":
         shift += p * np.log(layout.response_scale) - layout.log_jacobian
+    if kind == "partial":
+        shift -= 0.5 * (p - 1) * np.log(2 * np.pi)
     assert_allclose(value, expected(lam, sigma) + shift, rtol=1e-11)
     both = dense.complex_step(lambda x: expected(x[:-1], x[-1]), np.append(lam, sigma))
     assert_allclose(np.append(d_lam, d_sigma), both, rtol=1e-8, atol=1e-9 * np.abs(both).max())

@@ -109,7 +109,7 @@ def test_covariances_of_effects(design: RandomDesign) -> None:
     close(with_fixed, np.concatenate(parts))
 
 
-@pytest.fixture(params=["flat", "normal", "explicit"])
+@pytest.fixture(params=["flat", "normal", "explicit", "partial"])
 def prior(request: pytest.FixtureRequest, rng: np.random.Generator, design: RandomDesign) -> tuple[np.ndarray, Any]:
     """As the kernel takes it and as the dense oracle does; the values themselves where beta is explicit."""
     p = design.layout.n_fixed
@@ -119,6 +119,11 @@ def prior(request: pytest.FixtureRequest, rng: np.random.Generator, design: Rand
         return np.concatenate([[kernels.FLAT], np.zeros(p), nothing]), dense.Flat()
     if request.param == "normal":
         return np.concatenate([[kernels.NORMAL], mean, precision.ravel()]), dense.Normal(mean, precision)
+    if request.param == "partial":
+        A = rng.normal(size=(p, p))
+        half = half[1:, 1:]
+        numbers = [kernels.PARTIAL, 1.0, 0.0], mean[1:], (half.T @ half).ravel(), A.ravel()
+        return np.concatenate(numbers), dense.Partial(mean[:1], mean[1:], half.T @ half, A)
     return np.concatenate([[kernels.EXPLICIT], np.zeros(p), nothing]), dense.Explicit(mean)
 
 
@@ -126,12 +131,12 @@ def test_posterior_draws(design: RandomDesign, prior: tuple[np.ndarray, Any]) ->
     """Mean and covariance of (beta, u) together: a wrong sign between the two would not show in either alone."""
     packed, oracle = prior
     p, size = design.layout.n_fixed, n_effects(design)
-    explicit = isinstance(oracle, dense.Explicit)
+    given = {dense.Explicit: p, dense.Partial: 1}.get(type(oracle), 0)
     normals = np.vstack([np.zeros(p + size), np.eye(p + size)])
     draws = len(normals)
     beta, effects = normals[:, :p].copy(), normals[:, p:].copy()
-    if explicit:
-        beta[:] = oracle.beta
+    if given:
+        beta[:, :given] = oracle.beta if given == p else oracle.given
     sigma = np.full(draws, SIGMA)
     lam = np.tile(SIGMA * design.theta, (draws, 1))
     factors = np.tile(SIGMA * flat_factors(design), (draws, 1))
@@ -140,9 +145,13 @@ def test_posterior_draws(design: RandomDesign, prior: tuple[np.ndarray, Any]) ->
     covariances = [inner**2 * S for S in design.covariances(design.theta)]
     expected = dense.effects_posterior(design.dense, covariances, inner**2, oracle)
     found = np.hstack([beta, effects])
-    if explicit:
+    if given == p:
         assert (beta == oracle.beta).all()
         found = np.delete(effects, range(1, p + 1), axis=0)
+    elif given:
+        inner = np.linalg.solve(oracle.A, beta.T).T
+        assert_allclose(inner[:, 0], oracle.given[0], rtol=1e-10)
+        found = np.delete(np.hstack([inner[:, 1:], effects]), 1, axis=0)
     mean, factor = found[0], (found[1:] - found[0]).T
     # Effects are reported in the units of the factors given: absolute ones, over the scale of the response.
     close(mean, expected.mean)

@@ -117,8 +117,11 @@ def test_derivative_in_omega(design: RandomDesign, reml: bool) -> None:
 
 # log_density
 
+# What a caller adds to -2 log density, for the prior of the coefficients that are integrated out in part.
+CONSTANT = 1.7
 
-@pytest.fixture(params=["flat", "normal", "explicit"])
+
+@pytest.fixture(params=["flat", "normal", "explicit", "partial", "all but one"])
 def prior(request: pytest.FixtureRequest, rng: np.random.Generator, design: RandomDesign) -> tuple[np.ndarray, Any]:
     """The prior of the inner fixed effects as the kernel takes it, and as the dense oracle does."""
     p = design.layout.n_fixed
@@ -129,15 +132,23 @@ def prior(request: pytest.FixtureRequest, rng: np.random.Generator, design: Rand
         "normal": (kernels.NORMAL, mean, precision, lambda beta: dense.Normal(mean, precision)),
         "explicit": (kernels.EXPLICIT, np.zeros(p), np.zeros((p, p)), dense.Explicit),
     }
+    if request.param in ("partial", "all but one"):
+        n_given = 1 if request.param == "partial" else p - 1
+        A, mean, half = rng.normal(size=(p, p)), mean[n_given:], half[n_given:, n_given:]
+        half[0] = 0.0  # one direction is flat
+        numbers = [kernels.PARTIAL, n_given, CONSTANT], mean, (half.T @ half).ravel(), A.ravel()
+        return np.concatenate(numbers), lambda beta: dense.Partial(beta[:n_given], mean, half.T @ half, A)
     kind, mean, precision, oracle = packed[request.param]
     return np.concatenate([[kind], mean, precision.ravel()]), oracle
 
 
 @pytest.fixture
-def point(rng: np.random.Generator, design: RandomDesign) -> np.ndarray:
-    """lam (absolute, in the user's units), sigma and beta (inner) in one vector."""
-    sigma = 2.9
-    return np.concatenate([sigma * design.theta, [sigma], rng.normal(size=design.layout.n_fixed)])
+def point(rng: np.random.Generator, design: RandomDesign, prior: tuple[np.ndarray, Any]) -> np.ndarray:
+    """lam (absolute, in the user's units), sigma and beta (inner; those given first) in one vector."""
+    sigma, beta = 2.9, rng.normal(size=design.layout.n_fixed)
+    if prior[0][0] == kernels.PARTIAL:
+        beta = beta[: int(prior[0][1])]
+    return np.concatenate([sigma * design.theta, [sigma], beta])
 
 
 def dense_log_density(design: RandomDesign, oracle: Callable[[Any], Any]) -> Callable[[np.ndarray], Any]:
@@ -151,6 +162,8 @@ def dense_log_density(design: RandomDesign, oracle: Callable[[Any], Any]) -> Cal
         if isinstance(oracle(beta), dense.Flat):
             # A density of 1 in the user's fixed effects, T^-1 times SCALE times the inner ones.
             found += p * np.log(SCALE) - LOG_JACOBIAN
+        if isinstance(oracle(beta), dense.Partial):
+            found -= 0.5 * (CONSTANT + (p - len(beta)) * np.log(2 * np.pi))
         return found
 
     return value
