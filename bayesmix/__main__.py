@@ -13,9 +13,10 @@ import numpy as np
 
 import bayesmix as bx
 from bayesmix.inference.draws import effect_draws, variance_draws
-from bayesmix.inference.geometry import Geometry, free_variables
+from bayesmix.inference.geometry import Geometry
 from bayesmix.inference.graph import marginal_graph
 from bayesmix.inference.sampling import Settings, sample_graph
+from bayesmix.inference.variables import free_variables
 
 FORMULA = "math ~ ses + (ses | school)"
 # A REML fit that takes longer than this has compiled, so there is something to compile for the sampler too.
@@ -55,12 +56,13 @@ def fill_caches() -> None:
     """Compile the sampler's graph and the exact draws of this model, whose geometry is known, without the REML fit."""
     model = bx.Model(FORMULA, bx.load_dataset("hsb"))
     geometry = Geometry(((False, True),))
-    variables = free_variables(model.design, geometry)
-    build = partial(marginal_graph, model.design, model.products, model.priors, geometry)
+    variables = free_variables(model.design, model.priors.numbers, geometry)
+    build = partial(marginal_graph, model.design, model.products, model.priors.numbers, geometry)
     start = [np.array([value]) for value in (6.0, 2.0, 0.6, 0.5)]
     raw = sample_graph(build, "ahead", variables, start, Settings(draws=4, tune=2, chains=1, seed=1, progress=False))
-    variances = variance_draws(model.design, variables, {name: value[0] for name, value in raw.values.items()})
-    effect_draws(model.products, model.design, model.priors, variances, np.random.default_rng(1), keep=True)
+    flat = {name: value[0] for name, value in raw.values.items()}
+    variances = variance_draws(model.design, model.priors.numbers, geometry, flat)
+    effect_draws(model.products, model.design, model.priors.numbers, variances, np.random.default_rng(1), keep=True)
 
 
 def finish(ahead: subprocess.Popen[bytes] | None, cold: bool) -> None:

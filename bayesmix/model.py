@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design, build_design, cross_products
-from bayesmix.errors import ArgumentError, refuse_unknown
+from bayesmix.errors import ArgumentError, PriorError, refuse_unknown
 from bayesmix.inference.geometry import choose_geometry
 from bayesmix.inference.graph import explicit_graph, marginal_graph
 from bayesmix.inference.ml import maximise
 from bayesmix.inference.optimizer import Optimizer
 from bayesmix.inference.posterior import draw_posterior
-from bayesmix.inference.priors import Priors, choose_priors
 from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.posterior import build_idata
-from bayesmix.results.prior_words import describe_priors, priors_as_json
+from bayesmix.results.prior_json import priors_as_json
+from bayesmix.results.prior_table import PriorTable, describe_priors, make_priors, set_priors
 from bayesmix.specification import Specification, parse_formula
 
 if TYPE_CHECKING:
@@ -43,8 +45,11 @@ class Model:
     weights : str or (rows,) array, optional
         Precision weights, positive: the residual variance of row i is sigma^2 / w_i, as in lme4. The name of a column
         (rows without a weight are left out), or one number for each row of the data.
-    priors : {"default", "flat"}
-        See :func:`bayesmix.inference.priors.choose_priors`. Priors scaled from the data become numbers here, once.
+    priors : str or mapping
+        A preset, ``"default"``, ``"flat"``, ``"brms"``, ``"rstanarm"`` or ``"bambi"`` (see
+        :func:`bayesmix.inference.presets.choose_priors`), or priors by the name of their parameter, the others those
+        of the defaults (or of ``"preset"``): ``{"ses": "Normal(0, 5)", "sd(ses | school)": "HalfNormal(2)"}``; see
+        :meth:`with_priors`. Priors scaled from the data become numbers here, once.
 
     Raises
     ------
@@ -66,7 +71,7 @@ class Model:
         *,
         family: str = "gaussian",
         weights: Any = None,
-        priors: str = "default",
+        priors: Any = "default",
         **unknown: Any,
     ) -> None:
         refuse_unknown("Model", unknown, ("family", "weights", "priors"))
@@ -77,7 +82,7 @@ class Model:
         self._specification = formula if isinstance(formula, Specification) else parse_formula(formula)
         self._design = build_design(self._specification, data, weights)
         self._products = cross_products(self._design)
-        self._priors = choose_priors(priors, self._design)
+        self._priors = make_priors(self._design, priors)
 
     @property
     def specification(self) -> Specification:
@@ -95,9 +100,46 @@ class Model:
         return self._products
 
     @property
-    def priors(self) -> Priors:
-        """Prior distributions, as numbers."""
-        return self._priors
+    def priors(self) -> PriorTable:
+        """Prior distributions, as numbers: ``.table``, and one of them by ``model.priors["ses"]``."""
+        return PriorTable(self._design, self._priors)
+
+    def with_priors(self, changes: Mapping[str, Any]) -> Model:
+        """The same model with some priors changed and the others as they are.
+
+        Parameters
+        ----------
+        changes : mapping
+            By name, as in ``model.priors.table``: ``"ses"``, ``"sigma"``, ``"ses|school_sigma"`` (or ``"sd(ses |
+            school)"``), ``"school_corr"`` (or ``"cor(school)"``); ``"b"``, ``"sd"`` and ``"cor"`` for all of a class,
+            ``"sd(school)"`` for all of a level; ``"icc(school)"`` for a prior of the intercept's share of variance,
+            ``"R2"`` for one of what the fixed effects explain. Values: ``"Normal(0, 5)"``, ``"student_t(3, 0, 2.5)"``,
+            ``"flat"``, ``"LKJ(1)"``, or a distribution of PreliZ. For a standard deviation a distribution centred at 0
+            is folded.
+
+        Returns
+        -------
+        Model
+
+        Raises
+        ------
+        PriorError
+            An unknown name, a prior that can not be read, or one that its parameter can not have.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb"))
+        >>> model.with_priors({"sd(ses | school)": "Exponential(1)"}).priors["ses|school_sigma"]
+        'Exponential(1)'
+        """
+        if not isinstance(changes, Mapping):
+            raise PriorError(
+                f"with_priors was given {changes!r}.", "Expected priors by name.", 'Write {"ses": "Normal(0, 5)"}.'
+            )
+        changed = copy(self)
+        changed._priors = set_priors(self._design, self._priors, changes)
+        return changed
 
     @property
     def formula(self) -> str:
@@ -170,7 +212,7 @@ class Model:
             raise ArgumentError(f"marginal={marginal!r}.", "Expected True or False.", "Leave it out, or write False.")
         if not marginal:
             return explicit_graph(self._design, self._products, self._priors)
-        geometry = choose_geometry(self._products, self._reml.solution)
+        geometry = choose_geometry(self._products, self._reml.solution, self._priors)
         return marginal_graph(self._design, self._products, self._priors, geometry)
 
     def sample(

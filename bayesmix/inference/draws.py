@@ -12,9 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design, Level
-from bayesmix.inference.geometry import FreeVariable, Geometry
-from bayesmix.inference.naming import given_name
-from bayesmix.inference.priors import Priors, beta_prior_vector
+from bayesmix.inference.geometry import Geometry
+from bayesmix.inference.naming import (
+    R2_NAME,
+    R2_SPLIT,
+    coefficient_name,
+    given_name,
+    icc_name,
+    offset_name,
+    partial_name,
+    sd_name,
+    signed_name,
+    size_name,
+    split_name,
+)
+from bayesmix.inference.priors import R2D2, Decov, IccPrior, LevelPriors, Priors, beta_prior_vector, given_shift
+from bayesmix.inference.variables import sd_parts, stick_parts
 from bayesmix.likelihood.coordinates import Coordinates, block_entries, user_coordinates
 from bayesmix.likelihood.evaluation import posterior
 from bayesmix.likelihood.layout import Layout
@@ -62,23 +75,70 @@ class EffectDraws:
     sds: tuple[Floats, ...]
 
 
-def variance_draws(design: Design, variables: tuple[FreeVariable, ...], raw: dict[str, Floats]) -> VarianceDraws:
+def variance_draws(design: Design, priors: Priors, geometry: Geometry, raw: dict[str, Floats]) -> VarianceDraws:
     """Factors from raw variables, each (D,) or (D, size)."""
-    names = iter(variables[1:])
+    every = [
+        _level_sds(level, prior, signed, raw)
+        for level, prior, signed in zip(design.levels, priors.levels, geometry.signed, strict=True)
+    ]
+    intercepts = [
+        sds[:, level.effect_names.index("Intercept")] if "Intercept" in level.effect_names else np.zeros(len(sds))
+        for level, sds in zip(design.levels, every, strict=True)
+    ]
     factors = []
-    for level in design.levels:
-        sds = np.stack([raw[next(names).name] for _ in level.effects], axis=-1)
+    for number, (level, prior, sds) in enumerate(zip(design.levels, priors.levels, every, strict=True)):
+        for effect, sd in enumerate(prior.sds):
+            if isinstance(sd, IccPrior):
+                others = raw["sigma"] ** 2 + sum(s**2 for k, s in enumerate(intercepts) if k != number)
+                sds[:, effect] = np.sqrt(sds[:, effect] / (1 - sds[:, effect]) * others)
         root = np.zeros((len(sds), len(level.effects), len(level.effects)))
-        for start, stop in level.blocks:
+        for block, (start, stop) in enumerate(level.blocks):
             if stop - start == 1:
                 root[:, start, start] = 1.0
             else:
-                root[:, start:stop, start:stop] = _cholesky(2 * raw[next(names).name] - 1, stop - start)
+                partials = 2 * raw[partial_name(level.name, block)] - 1
+                root[:, start:stop, start:stop] = correlation_roots(partials, stop - start)
         factors.append(sds[:, :, None] * root)
     return VarianceDraws(raw["sigma"], tuple(factors))
 
 
-def _cholesky(partials: Floats, q: int) -> Floats:
+def _level_sds(level: Level, prior: LevelPriors, signed: Sequence[bool], raw: dict[str, Floats]) -> Floats:
+    """Standard deviations of a level, (D, q); in place of one whose prior is on a share of variance, the share."""
+    columns: list[Floats] = []
+    for first, number, q, sd in sd_parts(level, prior):
+        name = level.effect_names[first]
+        if isinstance(sd, Decov):
+            size = raw["sigma"] * raw[size_name(level.name, number)]
+            sticks = raw[split_name(level.name, number)] if q > 1 else np.zeros((len(size), 0))
+            columns += list((size[:, None] * np.sqrt(q * stick_parts(sticks))).T)
+        elif isinstance(sd, IccPrior):
+            columns.append(raw[icc_name(level.name)])
+        else:
+            columns.append(raw[signed_name(name, level.name) if signed[first] else sd_name(name, level.name)])
+    return np.stack(columns, axis=-1)
+
+
+def given_coefficient_draws(design: Design, priors: Priors, geometry: Geometry, raw: dict[str, Floats]) -> Floats:
+    """Fixed effects that were sampled, as their priors are stated, (D, given)."""
+    r2, scales = priors.r2, {}
+    if r2 is not None:
+        places = [j for j, prior in enumerate(priors.beta) if isinstance(prior, R2D2)]
+        share = raw[R2_NAME]
+        sticks = raw[R2_SPLIT] if len(places) > 1 else np.zeros((len(share), 0))
+        size = raw["sigma"] * np.sqrt(share / (1 - share))
+        phi = stick_parts(sticks)
+        scales = {j: size * np.sqrt(phi[:, k]) / r2.spreads[k] for k, j in enumerate(places)}
+    found = [np.zeros((len(raw["sigma"]), 0))]
+    for j in priors.given:
+        name = design.fixed_names[j]
+        if j in geometry.offsets:
+            found.append((raw[offset_name(name)] * scales[j])[:, None])
+        else:
+            found.append(raw[coefficient_name(name, len(priors.beta) == 1)][:, None])
+    return np.concatenate(found, axis=1)
+
+
+def correlation_roots(partials: Floats, q: int) -> Floats:
     """Cholesky factors of correlation matrices from partial correlations, (D, q, q)."""
     root = np.zeros((len(partials), q, q))
     root[:, 0, 0] = 1.0
@@ -115,6 +175,7 @@ def effect_draws(
     rng: np.random.Generator,
     keep: bool,
     given: Sequence[Floats] = (),
+    fixed: Floats | None = None,
     chunk_bytes: int = 64_000_000,
 ) -> EffectDraws:
     """Draw beta and u from their exact conditional distribution, one draw for each draw of the variances.
@@ -123,6 +184,8 @@ def effect_draws(
     ----------
     given : sequence of (D, J, q) arrays
         Effects of the crossed levels where those were sampled.
+    fixed : (D, k) array
+        Fixed effects that were sampled, as their priors are stated.
     keep : bool
         Keep the draws of the group effects, or only their means and sds.
     chunk_bytes : int
@@ -144,6 +207,9 @@ def effect_draws(
         part = slice(start, min(start + step, n_draws))
         count = part.stop - part.start
         inner = rng.standard_normal((count, products.n_fixed))
+        if priors.given:
+            assert fixed is not None
+            inner[:, : len(priors.given)] = fixed[part] - given_shift(priors, products)
         noise = (
             rng.standard_normal((count, width), out=kept) if kept is not None else rng.standard_normal((count, width))
         )

@@ -12,20 +12,33 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design, Level
-from bayesmix.errors import PriorError
+from bayesmix.inference.distributions import Flat, Normal
 from bayesmix.inference.geometry import Geometry
 from bayesmix.inference.naming import (
-    correlation_name,
+    coefficient_name,
     effect_name,
     given_name,
     groups_dim,
     pairs_dim,
-    partial_name,
-    sd_name,
-    signed_name,
     variable_name,
 )
-from bayesmix.inference.priors import LKJ, Flat, HalfStudentT, LevelPriors, Normal, Priors, beta_prior_vector
+from bayesmix.inference.prior_graph import (
+    Entries,
+    Numbers,
+    coefficient,
+    given_coefficients,
+    level_factors,
+    positive,
+)
+from bayesmix.inference.priors import (
+    Priors,
+    beta_prior_vector,
+    column_means,
+    given_shift,
+    moving_numbers,
+    require_drawable,
+    stated_on,
+)
 from bayesmix.likelihood.coordinates import block_entries, user_coordinates
 from bayesmix.likelihood.operation import MarginalLikelihood
 
@@ -34,6 +47,8 @@ Floats = NDArray[np.float64]
 
 def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geometry: Geometry) -> pm.Model:
     """The graph that is sampled: free are sigma, the sds and the partial correlations of each level.
+
+    Fixed effects with a prior that is neither normal nor flat are free too.
 
     Parameters
     ----------
@@ -47,34 +62,38 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
     Returns
     -------
     pymc.Model
-        Its data are ``cross_products``, ``beta_prior``, ``prior_scales`` and, with weights, ``log_weights``; with these
-        exchanged, a compiled graph serves every model of the same shape.
+        Its data are ``cross_products``, ``beta_prior``, ``prior_numbers`` and, with weights, ``log_weights``, with
+        fixed effects that are sampled ``given_shift``; with these exchanged, a compiled graph serves every model of
+        the same shape.
     """
     coordinates = user_coordinates(products)
     vector = np.concatenate([coordinates.packed, coordinates.body])
-    # The scales are positive by construction; checking them at every step costs graph and compile time.
+    # The numbers are valid by construction; checking them at every step costs graph and compile time.
     with pm.Model(coords=_coords(design), check_bounds=False) as model:
         cross_products = pm.Data("cross_products", vector)
         beta_prior = pm.Data("beta_prior", beta_prior_vector(priors, coordinates, products))
-        scales = pm.Data("prior_scales", prior_scales(priors))
-        sigma = _positive("sigma", priors.sigma, scales[0])
-        factors: list[dict[tuple[int, int], Any]] = []
-        used = 1
-        for level, prior, signed in zip(design.levels, priors.levels, geometry.signed, strict=True):
-            stop = used + len(level.effects)
-            factors.append(_factor(level, prior, signed, [scales[i] for i in range(used, stop)]))
-            used = stop
+        numbers = Numbers(pm.Data("prior_numbers", moving_numbers(priors)))
+        sigma = positive("sigma", priors.sigma, numbers.take(len(priors.sigma.moving)))
+        betas = given_coefficients(design, priors, sigma, numbers, geometry.offsets)
+        factors = level_factors(design, priors, geometry, sigma, numbers)
         lam = [entry for level, factor in zip(design.levels, factors, strict=True) for entry in _entries(level, factor)]
         theta = pt.stack(lam) if lam else pt.zeros((0,))
         others = [] if design.weights is None else [pm.Data("log_weights", products.log_weights)]
         signature, backs = ",()" * len(others), []
+        given: list[Any] = []
+        if betas:
+            shift = pm.Data("given_shift", given_shift(priors, products))
+            given.append(pt.stack([betas[j] for j in priors.given]) - shift)
         kind = "crossed" if coordinates.crossed else "nested"
         effects = _given_effects(design, geometry, factors)
         if effects:
             maps = [level.basis / products.response_scale for level in coordinates.layout.levels[products.n_nested :]]
-            others.append(pt.concatenate([(u @ B.T).flatten() for u, B in zip(effects, maps, strict=True)]))
-            signature, kind = f"{signature},(m)", "given"
+            given += [(u @ B.T).flatten() for u, B in zip(effects, maps, strict=True)]
+            kind = "given"
             backs = [np.linalg.pinv(B) for B in maps]
+        if given:
+            others.append(pt.concatenate(given))
+            signature = f"{signature},(m)"
         pm.CustomDist(
             "y",
             design.offset,
@@ -84,7 +103,7 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
             sigma,
             *others,
             logp=partial(_log_density, likelihood=MarginalLikelihood(kind), weighted=design.weights is not None),
-            random=partial(_simulate, design=design, priors=priors, means=_means(products), backs=backs),
+            random=partial(_simulate, design=design, priors=priors, products=products, backs=backs),
             signature=f"(n),(v),(b),(k),(){signature}->(n)",
             observed=design.response,
         )
@@ -104,7 +123,8 @@ def _log_density(
 ) -> Any:
     """Log density of all rows; the rows themselves are inside the cross-products, those of sqrt(w) y with weights.
 
-    ``others`` are half the sum of the logarithms of the weights, if there are any, and given crossed effects, if any.
+    ``others`` are half the sum of the logarithms of the weights, if there are any, and what is given, if anything:
+    fixed effects, then crossed effects.
     """
     given = others[-1] if len(others) > weighted else np.zeros(0)
     density = likelihood(vector, beta_prior, theta, sigma, given)[0]
@@ -131,11 +151,13 @@ def _given_effects(design: Design, geometry: Geometry, factors: Sequence[Any]) -
 def explicit_graph(design: Design, products: CrossProducts, priors: Priors) -> pm.Model:
     """The textbook graph: fixed and group effects are free variables, rows are normal around their sum."""
     with pm.Model(coords=_coords(design)) as model:
-        sigma = _positive("sigma", priors.sigma, prior_scales(priors)[0])
-        mean: Any = design.offset + _fixed_part(design, products, priors)
-        for level, prior in zip(design.levels, priors.levels, strict=True):
-            scales = [sd.scale if isinstance(sd, HalfStudentT) else 1.0 for sd in prior.sds]
-            factor = _factor(level, prior, (False,) * len(level.effects), scales)
+        numbers = Numbers(moving_numbers(priors))
+        sigma = positive("sigma", priors.sigma, numbers.take(len(priors.sigma.moving)))
+        betas = given_coefficients(design, priors, sigma, numbers)
+        mean: Any = design.offset + _fixed_part(design, products, priors, betas)
+        plain = Geometry(tuple((False,) * len(level.effects) for level in design.levels))
+        factors = level_factors(design, priors, plain, sigma, numbers)
+        for level, factor in zip(design.levels, factors, strict=True):
             rows = len(level.grouping.labels)
             offsets = pm.Normal(f"{variable_name(level.name)}_offset", shape=(rows, len(level.effects)))
             u = offsets @ _dense(factor, len(level.effects)).T
@@ -147,28 +169,26 @@ def explicit_graph(design: Design, products: CrossProducts, priors: Priors) -> p
     return model
 
 
-def _fixed_part(design: Design, products: CrossProducts, priors: Priors) -> Any:
-    """X beta with the prior of the intercept at the predictors' means; the intercept at zero is a deterministic."""
-    X, means = design.fixed_values, _means(products)
-    betas: dict[int, Any] = {}
+def _fixed_part(design: Design, products: CrossProducts, priors: Priors, betas: dict[int, Any]) -> Any:
+    """X beta with the prior of the intercept at the predictors' means; the intercept at zero is a deterministic.
+
+    ``betas`` are those with a prior that is neither normal nor flat.
+    """
+    X, means = design.fixed_values, column_means(products)
+    alone = len(priors.beta) == 1
+    betas = dict(betas)
     for j, (name, prior) in enumerate(zip(design.fixed_names, priors.beta, strict=True)):
-        centred = name == "Intercept" and np.any(np.delete(means, j) != 0)
-        label = "Intercept_centred" if centred else variable_name(name)
-        betas[j] = pm.Flat(label) if isinstance(prior, Flat) else pm.Normal(label, prior.mean, prior.sd)
+        if isinstance(prior, Flat | Normal):
+            betas[j] = coefficient(coefficient_name(name, alone), prior, prior.numbers)
+    at = priors.intercept
     total: Any = 0.0
-    for j, name in enumerate(design.fixed_names):
-        shift = means[j] if "Intercept" in design.fixed_names and name != "Intercept" else 0.0
+    for j in range(len(priors.beta)):
+        shift = 0.0 if at is None or j == at else means[j]
         total = total + betas[j] * (X[:, j] - shift)
-    if "Intercept" in design.fixed_names and betas[design.fixed_names.index("Intercept")].name != "Intercept":
-        at = design.fixed_names.index("Intercept")
+    if at is not None and not alone:
         slopes = sum(betas[j] * means[j] for j in betas if j != at)
         pm.Deterministic("Intercept", betas[at] - slopes)
     return total
-
-
-def _means(products: CrossProducts) -> Floats:
-    """Means of the columns of X: their coordinate on the constant, in which the weights are left out."""
-    return np.asarray(products.fixed_basis[0] / np.sqrt(products.mean_weight))
 
 
 def _coords(design: Design) -> dict[str, Any]:
@@ -182,80 +202,7 @@ def _coords(design: Design) -> dict[str, Any]:
     return coords
 
 
-def prior_scales(priors: Priors) -> Floats:
-    """Scales of the priors of sigma and of every sd, in the order of the graph; 1 where a prior has none."""
-    every = [priors.sigma, *(sd for level in priors.levels for sd in level.sds)]
-    return np.array([prior.scale if isinstance(prior, HalfStudentT) else 1.0 for prior in every])
-
-
-def _positive(name: str, prior: HalfStudentT | Flat, scale: Any) -> Any:
-    """A positive parameter, sampled in logarithms."""
-    if isinstance(prior, Flat):
-        return pm.HalfFlat(name)
-    return pm.HalfStudentT(name, nu=prior.df, sigma=scale)
-
-
-def _signed(name: str, prior: HalfStudentT | Flat, scale: Any) -> Any:
-    """A parameter on the whole line with the symmetric density of the same prior."""
-    if isinstance(prior, Flat):
-        return pm.Flat(name)
-    return pm.StudentT(name, nu=prior.df, mu=0.0, sigma=scale)
-
-
-def _factor(
-    level: Level, prior: LevelPriors, signed: Sequence[bool], scales: Sequence[Any]
-) -> dict[tuple[int, int], Any]:
-    """Free entries of Lambda = diag(s) L, with |s| and the correlations recorded under their reported names."""
-    sds, signs = [], []
-    for name, sd_prior, whole_line, scale in zip(level.effect_names, prior.sds, signed, scales, strict=True):
-        if whole_line:
-            s = _signed(signed_name(name, level.name), sd_prior, scale)
-            pm.Deterministic(sd_name(name, level.name), abs(s))
-        else:
-            s = _positive(sd_name(name, level.name), sd_prior, scale)
-        sds.append(s)
-        signs.append(pt.sign(s) if whole_line else None)
-    entries: dict[tuple[int, int], Any] = {}
-    roots: dict[tuple[int, int], Any] = {}
-    for number, (start, stop) in enumerate(level.blocks):
-        for (i, j), value in _cholesky(level, number, stop - start, prior).items():
-            roots[start + i, start + j] = value
-            entries[start + i, start + j] = sds[start + i] * value
-    if level.pairs:
-        correlations = []
-        for i, j in level.pairs:
-            start = next(b[0] for b in level.blocks if b[0] <= i < b[1])
-            value = sum(roots[i, k] * roots[j, k] for k in range(start, i + 1))
-            for sign in (signs[i], signs[j]):
-                value = value if sign is None else value * sign
-            correlations.append(value)
-        pm.Deterministic(correlation_name(level.name), pt.stack(correlations), dims=pairs_dim(level.name))
-    return entries
-
-
-def _cholesky(level: Level, number: int, q: int, prior: LevelPriors) -> dict[tuple[int, int], Any]:
-    """Cholesky factor of a correlation matrix from partial correlations, row by row.
-
-    Under LKJ(eta) the partials of column k are independent, 2 Beta(a, a) - 1 with a = eta + (q - 2 - k)/2.
-    """
-    root: dict[tuple[int, int], Any] = {(0, 0): 1.0}
-    if q == 1:
-        return root
-    places = [(i, k) for i in range(1, q) for k in range(i)]
-    eta = prior.correlation.eta if isinstance(prior.correlation, LKJ) else None
-    shapes = np.array([1.0 if eta is None else eta + (q - 2 - k) / 2 for _, k in places])
-    share = pm.Beta(partial_name(level.name, number), shapes, shapes, shape=len(places))
-    partial_at = {place: 2 * share[n] - 1 for n, place in enumerate(places)}
-    for i in range(1, q):
-        left: Any = 1.0
-        for k in range(i):
-            root[i, k] = partial_at[i, k] * pt.sqrt(left)
-            left = left * (1 - partial_at[i, k] ** 2)
-        root[i, i] = pt.sqrt(left)
-    return root
-
-
-def _entries(level: Level, factor: dict[tuple[int, int], Any]) -> list[Any]:
+def _entries(level: Level, factor: Entries) -> list[Any]:
     """Free entries of a level in the order of theta."""
     return [factor[row, column] for row, column in block_entries(level.blocks).tolist()]
 
@@ -274,27 +221,24 @@ def _simulate(
     *others: Floats,
     design: Design,
     priors: Priors,
-    means: Floats,
+    products: CrossProducts,
     backs: Sequence[Floats],
     rng: np.random.Generator,
     size: Any = None,
 ) -> Floats:
     """Draw the rows: fixed effects from their prior, group effects and residuals given the variance parameters.
 
-    Crossed effects that are free variables come last among the others; ``backs`` lead from D's columns to them.
+    What is free stands last among the others: fixed effects, then crossed effects; ``backs`` lead from D's columns to
+    these.
     """
-    if priors.beta_is_flat and priors.beta:
-        raise PriorError(
-            "The fixed effects have flat priors.",
-            "Expected proper priors to draw a response from.",
-            "Use priors='default', or draw from the posterior.",
-        )
-    beta = np.array([rng.normal(prior.mean, prior.sd) for prior in priors.beta if isinstance(prior, Normal)])
-    if "Intercept" in design.fixed_names:
-        at = design.fixed_names.index("Intercept")
-        beta[at] -= np.delete(means, at) @ np.delete(beta, at)
+    require_drawable(priors)
+    n_given = len(priors.given)
+    stated = np.array([rng.normal(prior.mean, prior.sd) if isinstance(prior, Normal) else 0.0 for prior in priors.beta])
+    if n_given:
+        stated[list(priors.given)] = others[-1][:n_given] + given_shift(priors, products)
+    beta = np.linalg.solve(stated_on(priors, products), stated)
     y = offset + design.fixed_values @ beta
-    used, at = 0, 0
+    used, at = 0, n_given
     for number, level in enumerate(design.levels):
         q, places = len(level.effects), block_entries(level.blocks)
         factor = np.zeros((q, q))

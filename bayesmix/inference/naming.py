@@ -50,6 +50,35 @@ def given_name(level: str) -> str:
     return f"{variable_name(level)}_effects"
 
 
+def size_name(level: str, block: int) -> str:
+    """The size of a block's sds in units of sigma, where they share a prior."""
+    return f"{variable_name(level)}_tau_{block}"
+
+
+def split_name(level: str, block: int) -> str:
+    """How a block's sds share their size: the broken-off shares of a stick."""
+    return f"{variable_name(level)}_split_{block}"
+
+
+def icc_name(level: str) -> str:
+    """The share of an intercept's variance, where the prior is on that."""
+    return f"{variable_name(level)}_icc"
+
+
+# R2, where the prior is on that, and how the fixed effects share it.
+R2_NAME, R2_SPLIT = "fixed_R2", "fixed_split"
+
+
+def coefficient_name(term: str, alone: bool) -> str:
+    """A fixed effect that is sampled; the intercept is that at the means of the other columns, if there are any."""
+    return "Intercept_centred" if term == "Intercept" and not alone else variable_name(term)
+
+
+def offset_name(term: str) -> str:
+    """The same in units of its prior sd."""
+    return f"{variable_name(term)}_offset"
+
+
 def groups_dim(level: str) -> str:
     """``school__factor_dim``."""
     return f"{variable_name(level)}__factor_dim"

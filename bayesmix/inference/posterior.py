@@ -10,14 +10,22 @@ import numpy as np
 
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError
-from bayesmix.inference.draws import EffectDraws, VarianceDraws, effect_draws, given_draws, variance_draws
-from bayesmix.inference.geometry import FreeVariable, choose_geometry, free_variables, starting_values
+from bayesmix.inference.draws import (
+    EffectDraws,
+    VarianceDraws,
+    effect_draws,
+    given_coefficient_draws,
+    given_draws,
+    variance_draws,
+)
+from bayesmix.inference.geometry import choose_geometry
 from bayesmix.inference.graph import marginal_graph
 from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.naming import require_distinct
-from bayesmix.inference.priors import Priors, require_proper
+from bayesmix.inference.priors import IccPrior, Priors, graph_key, require_proper
 from bayesmix.inference.sampling import RawDraws, Settings, sample_graph
 from bayesmix.inference.threads import one_blas_thread
+from bayesmix.inference.variables import FreeVariable, free_variables, starting_values
 
 # Draws of group effects beyond this are kept only on request.
 KEPT_BYTES = 200_000_000
@@ -63,28 +71,36 @@ def draw_posterior(
     keep = _keep_effects(group_effects, products, settings)
     require_distinct(design.fixed_names)
     require_proper(priors, design)
-    geometry = choose_geometry(products, solution)
-    variables = free_variables(design, geometry)
-    kinds = tuple(type(prior).__name__ for prior in (priors.sigma, *(s for v in priors.levels for s in v.sds)))
-    correlations = tuple(str(level.correlation) for level in priors.levels)
-    degrees = tuple(getattr(s, "df", 0.0) for s in (priors.sigma, *(s for v in priors.levels for s in v.sds)))
+    geometry = choose_geometry(products, solution, priors)
+    variables = free_variables(design, priors, geometry)
     blocks = tuple(level.blocks for level in products.levels)
-    shape: tuple[Any, ...] = (blocks, products.n_nested, geometry, kinds, degrees, correlations, design.weights is None)
+    weighted, alone = design.weights is not None, len(design.fixed) == 1
+    shape: tuple[Any, ...] = (blocks, products.n_nested, geometry, graph_key(priors), priors.beta_is_flat, weighted)
+    shape = (*shape, _roles(design, priors), alone)
     if any(geometry.given):  # what the graph holds besides its data: sizes, and maps to the inner columns
         crossed = products.levels[products.n_nested :]
         maps = tuple((level.n_groups, level.basis.tobytes()) for level in crossed)
         shape = (*shape, maps, products.response_scale)
     build = partial(marginal_graph, design, products, priors, geometry)
+    start = starting_values(design, products, solution, priors, geometry)
     with one_blas_thread():  # chains side by side, each with its own threads, would wait for one another
-        raw = sample_graph(build, shape, variables, starting_values(design, products, solution, geometry), settings)
+        raw = sample_graph(build, shape, variables, start, settings)
     flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in raw.values.items()}
-    variances = variance_draws(design, variables, flat)
+    variances = variance_draws(design, priors, geometry, flat)
     # A stream of its own: the sampler has used the seed itself.
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(1,)))
     given = given_draws(design, geometry, variances, flat)
+    fixed = given_coefficient_draws(design, priors, geometry, flat)
     with one_blas_thread():
-        effects = effect_draws(products, design, priors, variances, rng, keep, given=given)
+        effects = effect_draws(products, design, priors, variances, rng, keep, given=given, fixed=fixed)
     return PosteriorDraws(variables, raw, variances, effects)
+
+
+def _roles(design: Design, priors: Priors) -> tuple[int, ...]:
+    """Where the intercepts are, on which the share of variance rests that a prior is on."""
+    if not any(isinstance(sd, IccPrior) for level in priors.levels for sd in level.sds):
+        return ()
+    return tuple(v.effect_names.index("Intercept") if "Intercept" in v.effect_names else -1 for v in design.levels)
 
 
 def _keep_effects(group_effects: bool | str | None, products: CrossProducts, settings: Settings) -> bool:

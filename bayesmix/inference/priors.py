@@ -1,48 +1,19 @@
-"""Prior distributions as frozen numbers: scaled from the data once, and the same numbers ever after."""
+"""Prior distributions of one model as frozen numbers, the same ever after; and what they become in the kernels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import PriorError
+from bayesmix.inference.distributions import Beta, Distribution, Flat, Normal
 from bayesmix.likelihood.coordinates import Coordinates
-from bayesmix.likelihood.kernels import FLAT, NORMAL
+from bayesmix.likelihood.kernels import FLAT, NORMAL, PARTIAL
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Normal:
-    """Normal distribution."""
-
-    mean: float
-    sd: float
-
-    def __str__(self) -> str:
-        return f"Normal({self.mean:.4g}, {self.sd:.4g})"
-
-
-@dataclass(frozen=True)
-class HalfStudentT:
-    """Student t distribution folded to the positive numbers; symmetric about 0 where a signed parameter takes it."""
-
-    df: float
-    scale: float
-
-    def __str__(self) -> str:
-        return f"HalfStudentT({self.df:g}, {self.scale:.4g})"
-
-
-@dataclass(frozen=True)
-class Flat:
-    """Improper and constant."""
-
-    def __str__(self) -> str:
-        return "flat"
 
 
 @dataclass(frozen=True)
@@ -64,11 +35,78 @@ class UniformPartials:
 
 
 @dataclass(frozen=True)
-class LevelPriors:
-    """Priors of one level: one for each sd, one for the correlations of every block."""
+class Decov:
+    """rstanarm's prior of the sds of a block of q correlated effects: sd_k = sigma tau sqrt(q pi_k).
 
-    sds: tuple[HalfStudentT | Flat, ...]
+    tau ~ Gamma(shape, 1/scale) is the size of all of them relative to sigma, pi ~ Dirichlet(concentration) how they
+    share it.
+    """
+
+    shape: float = 1.0
+    scale: float = 1.0
+    concentration: float = 1.0
+
+    def __str__(self) -> str:
+        return f"decov({self.shape:g}, {self.scale:g}, {self.concentration:g}) in units of sigma"
+
+
+@dataclass(frozen=True)
+class IccPrior:
+    """A prior of the share of an intercept's variance in that of all intercepts and the residual."""
+
+    share: Beta
+
+    def __str__(self) -> str:
+        return f"ICC ~ {self.share}"
+
+
+@dataclass(frozen=True)
+class R2D2:
+    """A prior of the share R2 of variance that the fixed effects explain, of all but group effects.
+
+    W = R2/(1 - R2) is shared out, phi ~ Dirichlet(concentration), and each coefficient is Normal(0, sigma
+    sqrt(phi_j W)/sd(x_j)): exact for predictors that are not correlated (Zhang, Naughton, Bondell & Reich 2022).
+
+    Parameters
+    ----------
+    share : Beta
+        Of R2.
+    concentration : float
+    spreads : tuple of float
+        sd(x_j), one for each of these coefficients.
+    """
+
+    share: Beta
+    concentration: float
+    spreads: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"R2 ~ {self.share}, Dirichlet({self.concentration:g})"
+
+
+SdPrior = Distribution | Decov | IccPrior
+BetaPrior = Distribution | R2D2
+
+
+@dataclass(frozen=True)
+class LevelPriors:
+    """Priors of one level: one for each sd, one for the correlations of every block.
+
+    The effects of a block share one :class:`Decov`.
+    """
+
+    sds: tuple[SdPrior, ...]
     correlation: LKJ | UniformPartials
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where each prior comes from, in words; in the order of :class:`Priors`."""
+
+    beta: tuple[str, ...] = ()
+    sds: tuple[tuple[str, ...], ...] = ()
+    correlations: tuple[str, ...] = ()
+    sigma: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,94 +116,46 @@ class Priors:
     Parameters
     ----------
     preset : str
-        ``"default"`` or ``"flat"``.
-    beta : tuple of Normal or Flat
-        One for each fixed effect; that of ``Intercept`` is for the intercept at the means of the other columns.
+        Name of the preset the others were set in.
+    beta : tuple of Distribution or R2D2
+        One for each fixed effect; that of ``Intercept`` is for the intercept at the means of the other columns. An
+        R2D2 prior is one for all but the intercept.
     levels : tuple of LevelPriors
         Lowest level first.
-    sigma : HalfStudentT or Flat
+    sigma : Distribution
         Residual standard deviation.
     intercept : int or None
         Place of ``Intercept`` among the fixed effects.
+    sources : Sources
     """
 
     preset: str
-    beta: tuple[Normal | Flat, ...]
+    beta: tuple[BetaPrior, ...]
     levels: tuple[LevelPriors, ...]
-    sigma: HalfStudentT | Flat
+    sigma: Distribution
     intercept: int | None
+    sources: Sources = field(default=Sources(), compare=False)
 
     @property
     def beta_is_flat(self) -> bool:
         """Whether the fixed effects have no prior."""
         return all(isinstance(prior, Flat) for prior in self.beta)
 
+    @property
+    def given(self) -> tuple[int, ...]:
+        """Fixed effects that are sampled: those whose prior is neither normal nor flat."""
+        return tuple(j for j, prior in enumerate(self.beta) if not isinstance(prior, Normal | Flat))
 
-def choose_priors(preset: str, design: Design) -> Priors:
-    """Priors by preset.
+    @property
+    def improper(self) -> bool:
+        """Whether any prior does not integrate to 1."""
+        every = [*self.beta, self.sigma, *(sd for level in self.levels for sd in level.sds)]
+        return any(isinstance(prior, Flat) for prior in every)
 
-    Parameters
-    ----------
-    preset : {"default", "flat"}
-        ``"default"``: intercept at the predictors' means Normal(mean y, 2.5 sd y), slopes Normal(0, 2.5 sd y/sd x), sd
-        of varying intercepts HalfStudentT(4, sd y), of varying slopes HalfStudentT(4, sd y/sd x), correlations LKJ(2),
-        sigma HalfStudentT(4, sd y). Without an intercept, root mean squares take the place of sds of y and x for the
-        fixed effects. With weights, the scale of sigma (the residual sd of a row of weight 1) is the one at which the
-        residual variance, averaged over the rows, is that of y. ``"flat"``: constant everywhere, uniform partial
-        correlations; its mode is the REML estimate.
-    design : Design
-        Data that give the scales.
-
-    Raises
-    ------
-    PriorError
-        Unknown preset.
-    """
-    if preset == "default":
-        return _default_priors(design)
-    if preset == "flat":
-        return _flat_priors(design)
-    raise PriorError(
-        f"priors={preset!r} is not offered.", "Expected 'default' or 'flat'.", "Leave it out for the defaults."
-    )
-
-
-def _default_priors(design: Design) -> Priors:
-    """Weakly informative, scaled by the data."""
-    y = design.response - design.offset
-    sd_y = float(np.std(y, ddof=1))
-    sd_x = np.std(design.values, axis=0, ddof=1)
-    mean_square = np.sqrt(np.mean(design.values**2, axis=0))
-    names = design.fixed_names
-    beta: list[Normal | Flat] = []
-    for name, place in zip(names, design.fixed, strict=True):
-        if name == "Intercept":
-            beta.append(Normal(float(y.mean()), 2.5 * sd_y))
-        elif "Intercept" in names:
-            beta.append(Normal(0.0, 2.5 * sd_y / float(sd_x[place])))
-        else:
-            beta.append(Normal(0.0, 2.5 * float(np.sqrt(np.mean(y**2))) / float(mean_square[place])))
-    levels = []
-    for level in design.levels:
-        sds: list[HalfStudentT | Flat] = []
-        for place in level.places:
-            spread = float(sd_x[place]) if place != 0 else 1.0
-            sds.append(HalfStudentT(4.0, sd_y / (spread if spread > 0 else float(mean_square[place]))))
-        levels.append(LevelPriors(tuple(sds), LKJ(2.0)))
-    unit = 1.0 if design.weights is None else float(np.sqrt(1 / np.mean(1 / design.weights)))
-    return Priors("default", tuple(beta), tuple(levels), HalfStudentT(4.0, unit * sd_y), _intercept(design))
-
-
-def _flat_priors(design: Design) -> Priors:
-    """Constant densities, the ones under which the posterior mode is the REML estimate."""
-    beta = tuple(Flat() for _ in design.fixed)
-    levels = tuple(LevelPriors(tuple(Flat() for _ in level.effects), UniformPartials()) for level in design.levels)
-    return Priors("flat", beta, levels, Flat(), _intercept(design))
-
-
-def _intercept(design: Design) -> int | None:
-    """Place of the intercept among the fixed effects."""
-    return design.fixed_names.index("Intercept") if "Intercept" in design.fixed_names else None
+    @property
+    def r2(self) -> R2D2 | None:
+        """The prior of R2, if there is one."""
+        return next((prior for prior in self.beta if isinstance(prior, R2D2)), None)
 
 
 def require_proper(priors: Priors, design: Design) -> None:
@@ -193,21 +183,104 @@ def require_proper(priors: Priors, design: Design) -> None:
                 f"Level '{level.name}' has {J} groups and {constant} fixed effect(s) that are constant within them.",
                 "Expected at least 2 groups more than such effects for a flat prior on a standard deviation, or the "
                 "posterior is improper.",
-                "Use priors='default'.",
+                "Use priors='default', or set a proper prior for that standard deviation.",
             )
 
 
+def require_drawable(priors: Priors) -> None:
+    """Refuse to draw from a prior that is flat somewhere.
+
+    Raises
+    ------
+    PriorError
+        With what is flat.
+    """
+    if priors.improper:
+        flat = "The fixed effects have" if any(isinstance(p, Flat) for p in priors.beta) else "A standard deviation has"
+        raise PriorError(
+            f"{flat} flat priors.",
+            "Expected proper priors to draw a response from.",
+            "Use priors='default', set proper ones, or draw from the posterior.",
+        )
+
+
+def column_means(products: CrossProducts) -> Floats:
+    """Means of the columns of X, (p,): their coordinate on the constant, in which the weights are left out."""
+    return np.asarray(products.fixed_basis[0] / np.sqrt(products.mean_weight))
+
+
+def stated_on(priors: Priors, products: CrossProducts) -> Floats:
+    """From the user's coefficients to those the priors are on, (p, p)."""
+    means = np.eye(products.n_fixed)
+    if priors.intercept is not None:
+        means[priors.intercept] = column_means(products)
+    return means
+
+
+def given_shift(priors: Priors, products: CrossProducts) -> Floats:
+    """What the given coefficients lose before they enter the kernel, whose response is that left by least squares."""
+    return (stated_on(priors, products) @ products.response_fit)[list(priors.given)]
+
+
 def beta_prior_vector(priors: Priors, coordinates: Coordinates, products: CrossProducts) -> Floats:
-    """The prior of the inner fixed effects as the kernels take it: kind, mean (p,), precision (p, p)."""
+    """The prior of the inner fixed effects as the kernels take it, see :mod:`bayesmix.likelihood.kernels`."""
     p = products.n_fixed
     if priors.beta_is_flat:
         return np.concatenate([[FLAT], np.zeros(p + p * p)])
-    means = np.eye(p)  # from the user's coefficients to those the priors are on
-    if priors.intercept is not None:
-        means[priors.intercept] = products.fixed_basis[0] / np.sqrt(products.mean_weight)
+    means = stated_on(priors, products)
     scaled = products.response_scale * np.linalg.solve(coordinates.fixed.T, means.T).T
-    mean = np.array([prior.mean for prior in priors.beta if isinstance(prior, Normal)])
-    sd = np.array([prior.sd for prior in priors.beta if isinstance(prior, Normal)])
-    inner_mean = np.linalg.solve(scaled, mean - means @ products.response_fit)
-    half = scaled / sd[:, None]
-    return np.concatenate([[NORMAL], inner_mean, (half.T @ half).ravel()])
+    mean = np.array([prior.mean if isinstance(prior, Normal) else 0.0 for prior in priors.beta])
+    root = np.array([1 / prior.sd if isinstance(prior, Normal) else 0.0 for prior in priors.beta])
+    if all(isinstance(prior, Normal) for prior in priors.beta):
+        inner_mean = np.linalg.solve(scaled, mean - means @ products.response_fit)
+        half = scaled * root[:, None]
+        return np.concatenate([[NORMAL], inner_mean, (half.T @ half).ravel()])
+    return _partial_vector(priors, products, scaled, mean - means @ products.response_fit, root)
+
+
+def _partial_vector(priors: Priors, products: CrossProducts, scaled: Floats, mean: Floats, root: Floats) -> Floats:
+    """Those of no normal prior given, or flat beside normal ones.
+
+    The others vary over the null space of the given ones' rows, in an orthonormal basis, so that far-off predictors
+    cost no digits.
+    """
+    given = list(priors.given)
+    rest = [j for j in range(len(priors.beta)) if j not in given]
+    basis = np.linalg.svd(scaled[given])[2][len(given) :].T if given else np.eye(len(priors.beta))
+    A = np.column_stack([np.linalg.inv(scaled)[:, given], basis])
+    own = scaled[rest] @ basis
+    half = own * root[rest, None]
+    centre = np.linalg.solve(own, np.where(root[rest] > 0, mean[rest], 0.0)) if rest else np.zeros(0)
+    normal = np.array([np.log(2 * np.pi) - 2 * np.log(root[j]) for j in rest if root[j] > 0])
+    constant = normal.sum() - len(rest) * np.log(2 * np.pi) - 2 * np.linalg.slogdet(own)[1]
+    return np.concatenate([[PARTIAL, len(given), constant], centre, (half.T @ half).ravel(), A.ravel()])
+
+
+def moving_numbers(priors: Priors) -> Floats:
+    """The numbers of the priors that a compiled graph takes as data, in the order of the graph's variables."""
+    r2 = priors.r2
+    every: list[SdPrior | BetaPrior] = [priors.sigma, *(priors.beta[j] for j in priors.given)]
+    every = [prior for prior in every if not isinstance(prior, R2D2)] + ([] if r2 is None else [r2])
+    every += [sd for level in priors.levels for sd in level.sds]
+    found: list[float] = []
+    for prior in every:
+        if isinstance(prior, Distribution):
+            found += prior.numbers
+        elif isinstance(prior, R2D2):
+            found += prior.spreads
+    return np.array(found or [0.0])
+
+
+def graph_key(priors: Priors) -> tuple[object, ...]:
+    """What of the priors a compiled graph is tied to."""
+
+    def key(prior: SdPrior | BetaPrior) -> object:
+        if isinstance(prior, Distribution):
+            return prior.shape
+        if isinstance(prior, R2D2):
+            return ("R2D2", prior.share, prior.concentration, len(prior.spreads))
+        return (type(prior).__name__, *(getattr(prior, entry.name) for entry in fields(prior)))
+
+    betas = tuple((j, key(priors.beta[j])) for j in priors.given)
+    levels = tuple((*(key(sd) for sd in level.sds), str(level.correlation)) for level in priors.levels)
+    return (key(priors.sigma), betas, levels)

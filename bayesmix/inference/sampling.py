@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesmix.errors import ArgumentError, BayesmixWarning
-from bayesmix.inference.geometry import FreeVariable, jittered, unconstrained
+from bayesmix.inference.variables import FreeVariable, jittered, unconstrained
 
 Floats = NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from bayesmix.results.fit import Fit
 from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
 from bayesmix.results.parameters import Parameters
 from bayesmix.results.posterior import covariance_draws, draws_of
-from bayesmix.results.prior_words import describe_priors
+from bayesmix.results.prior_table import describe_priors
 from bayesmix.tables import Header, format_summary, format_table
 
 Floats = NDArray[np.float64]

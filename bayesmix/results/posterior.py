@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from bayesmix.design import Design, Level
 from bayesmix.inference.draws import EffectDraws, VarianceDraws
-from bayesmix.inference.geometry import FreeVariable
 from bayesmix.inference.naming import (
     correlation_name,
     effect_name,
@@ -21,6 +20,7 @@ from bayesmix.inference.naming import (
     variable_name,
 )
 from bayesmix.inference.sampling import RawDraws
+from bayesmix.inference.variables import FreeVariable
 from bayesmix.results.components import correlation
 from bayesmix.results.naming import group_order
 

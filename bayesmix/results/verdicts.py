@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
 
 from bayesmix.design import Design, Level
-from bayesmix.inference.priors import HalfStudentT, Normal
+from bayesmix.inference.distributions import Distribution, Flat
+from bayesmix.inference.priors import BetaPrior, SdPrior
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.conventions import FIXED_LIMIT, VARIANCE_LIMIT, Audit, Check, audit, other_method
 from bayesmix.results.likelihood_fit import LikelihoodFit
@@ -81,13 +83,18 @@ def _reasons(like: LikelihoodFit, post: BayesFit) -> list[str]:
         reasons.append(f"the {like.method} estimate lies on a boundary, where a posterior mean cannot")
     table = like.fixed_effects(df="z")
     for name, prior in zip(like.design.fixed_names, post.priors.beta, strict=True):
-        if isinstance(prior, Normal) and prior.sd < 5 * table.loc[name, "se"]:
+        if _proper(prior) and np.diff(prior.frozen().ppf([0.16, 0.84]))[0] / 2 < 5 * table.loc[name, "se"]:
             reasons.append(f"the prior of {name} matters ({prior}, standard error {table.loc[name, 'se']:.3g})")
     for level, sigma, priors in zip(like.design.levels, like.solution.covariances, post.priors.levels, strict=True):
         for a, spread in enumerate(priors.sds):
-            if isinstance(spread, HalfStudentT) and spread.scale < 2 * np.sqrt(sigma[a, a]):
+            if _proper(spread) and spread.frozen().ppf(0.63) < 2 * np.sqrt(sigma[a, a]):
                 reasons.append(f"the prior of the sd of {level.effect_names[a]} at {level.name} matters ({spread})")
     return reasons
+
+
+def _proper(prior: SdPrior | BetaPrior) -> TypeGuard[Distribution]:
+    """Whether a prior has quantiles of its own."""
+    return isinstance(prior, Distribution) and not isinstance(prior, Flat)
 
 
 def _few_groups(design: Design) -> list[str]:
