@@ -17,16 +17,18 @@ from bayesmix.inference.graph import explicit_graph, marginal_graph
 from bayesmix.inference.ml import maximise
 from bayesmix.inference.optimizer import Optimizer
 from bayesmix.inference.posterior import draw_posterior
+from bayesmix.inference.prior_draws import draw_prior, draw_responses
 from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
-from bayesmix.results.posterior import build_idata
+from bayesmix.results.posterior import build_idata, build_prior
 from bayesmix.results.prior_json import priors_as_json
 from bayesmix.results.prior_table import PriorTable, describe_priors, make_priors, set_priors
 from bayesmix.specification import Specification, parse_formula
 
 if TYPE_CHECKING:
     import pymc
+    import xarray as xr
 
 Floats = NDArray[np.float64]
 
@@ -214,6 +216,47 @@ class Model:
             return explicit_graph(self._design, self._products, self._priors)
         geometry = choose_geometry(self._products, self._reml.solution, self._priors)
         return marginal_graph(self._design, self._products, self._priors, geometry)
+
+    def prior_predictive(self, draws: int = 500, *, seed: int | None = None, **unknown: Any) -> xr.DataTree:
+        """Draw parameters, group effects and a response of the rows used from the prior.
+
+        Parameters
+        ----------
+        draws : int
+        seed : int, optional
+            The same seed gives the same draws.
+
+        Returns
+        -------
+        DataTree
+            Groups ``prior`` (variables named as in a posterior), ``prior_predictive`` (``y``, (chain, draw, __obs__))
+            and ``observed_data``, as ArviZ reads them.
+
+        Raises
+        ------
+        PriorError
+            Some prior is flat.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff"))
+        >>> model.prior_predictive(seed=1)["prior_predictive"]["y"].shape
+        (1, 500, 30)
+        """
+        refuse_unknown("prior_predictive", unknown, ("draws", "seed"))
+        for name, value, least in (("draws", draws, 1), ("seed", seed, 0)):
+            if name == "seed" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise ArgumentError(
+                    f"{name}={value!r}.", f"Expected a whole number of at least {least}.", f"Correct {name}."
+                )
+        rng = np.random.default_rng(seed)
+        found = draw_prior(self._design, self._products, self._priors, draws, rng)
+        y, effects = draw_responses(self._design, found, rng)
+        attributes = {"formula": self.formula, "priors": priors_as_json(self._design, self._priors)}
+        return build_prior(self._design, found, y, effects, attributes)
 
     def sample(
         self,

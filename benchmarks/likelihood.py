@@ -80,7 +80,7 @@ def _density(model: bx.Model) -> Callable[[], Any]:
     coordinates = user_coordinates(model.products)
     fit = model.reml()
     vector = np.concatenate([coordinates.packed, coordinates.body])
-    prior = beta_prior_vector(model.priors, coordinates, model.products)
+    prior = beta_prior_vector(model.priors.numbers, coordinates, model.products)
     return partial(log_density, vector, prior, fit.theta * fit.sigma, fit.sigma, np.zeros(0))
 
 

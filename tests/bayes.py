@@ -40,8 +40,8 @@ def user_prior(model: bx.Model) -> dense.Normal:
     A = np.eye(len(design.fixed))
     if "Intercept" in design.fixed_names:
         A[design.fixed_names.index("Intercept")] = design.fixed_values.mean(axis=0)
-    mean = np.array([prior.mean for prior in model.priors.beta])
-    sd = np.array([prior.sd for prior in model.priors.beta])
+    mean = np.array([prior.mean for prior in model.priors.numbers.beta])
+    sd = np.array([prior.sd for prior in model.priors.numbers.beta])
     return dense.Normal(np.linalg.solve(A, mean), A.T @ np.diag(sd**-2.0) @ A)
 
 
@@ -52,7 +52,7 @@ def geometry_of(model: bx.Model, kind: str) -> Geometry:
 
 
 def graph_of(model: bx.Model, kind: str) -> pm.Model:
-    return marginal_graph(model.design, model.products, model.priors, geometry_of(model, kind))
+    return marginal_graph(model.design, model.products, model.priors.numbers, geometry_of(model, kind))
 
 
 def random_values(graph: pm.Model, rng: np.random.Generator, scale: float = 2.0) -> dict[str, Any]:
@@ -125,8 +125,8 @@ def dense_problem(model: bx.Model) -> dense.Dense:
 
 def log_prior(model: bx.Model, values: Values) -> float:
     """Log prior density of the raw variables: half t, the same t unfolded, and Beta for the shares of LKJ."""
-    total = float(np.log(2) + stats.t.logpdf(values["sigma"], 4, scale=model.priors.sigma.scale))
-    for level, prior in zip(model.design.levels, model.priors.levels, strict=True):
+    total = float(np.log(2) + stats.t.logpdf(values["sigma"], 4, scale=model.priors.numbers.sigma.scale))
+    for level, prior in zip(model.design.levels, model.priors.numbers.levels, strict=True):
         for name, sd in zip(level.effect_names, prior.sds, strict=True):
             signed, plain = signed_name(name, level.name), sd_name(name, level.name)
             fold = 0.0 if signed in values else np.log(2)

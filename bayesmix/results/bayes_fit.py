@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
-from bayesmix.errors import ArgumentError, require_coverage
+from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.inference.draws import EffectDraws
 from bayesmix.inference.naming import effect_name, given_name, variable_name
 from bayesmix.inference.priors import Priors
@@ -22,10 +22,15 @@ from bayesmix.results.fit import Fit
 from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
 from bayesmix.results.parameters import Parameters
 from bayesmix.results.posterior import covariance_draws, draws_of
+from bayesmix.results.prior_posterior import prior_posterior_data
 from bayesmix.results.prior_table import describe_priors
+from bayesmix.results.sensitivity import has_few_groups, prior_sensitivity, sensitivity_notes
 from bayesmix.tables import Header, format_summary, format_table
 
 Floats = NDArray[np.float64]
+
+# Importance sampling from fewer draws of a chain says nothing.
+LEAST_DRAWS = 100
 
 
 @dataclass(frozen=True, repr=False)
@@ -230,11 +235,48 @@ class BayesFit(Fit):
             )
         if has_slopes(self.design.levels):
             notes.append(ICC_NOTE)
+        if has_few_groups(self.design) and self.parameters.sigma.shape[1] >= LEAST_DRAWS:
+            notes += sensitivity_notes(self.design, self._sensitivity)
         if self.divergences:
             notes.append(f"{self.divergences} divergent transitions: sample again with target_accept=0.95.")
         if both["r_hat"].max() > 1.01:
             notes.append("Some R-hat exceeds 1.01: the chains disagree; sample with more tune and draws.")
         return notes
+
+    def prior_sensitivity(self, **unknown: Any) -> pd.DataFrame:
+        """How sensitive each parameter is to its priors and to the data, by power-scaling.
+
+        In summaries it is said in words where a level has fewer than 20 groups.
+
+        Returns
+        -------
+        DataFrame
+            Index parameter; prior, likelihood (above 0.05 is sensitive), diagnosis. Kallioinen et al. (2024), Stat.
+            Comput. 34:57.
+        """
+        refuse_unknown("prior_sensitivity", unknown, ())
+        return self._sensitivity.copy()
+
+    @cached_property
+    def _sensitivity(self) -> pd.DataFrame:
+        return prior_sensitivity(self.design, self.products, self.priors, self.idata, self.parameters)
+
+    def prior_posterior(self, *, points: int = 200, **unknown: Any) -> pd.DataFrame:
+        """Prior and posterior density of every parameter, for a plot of the two.
+
+        Parameters
+        ----------
+        points : int
+            Of each curve.
+
+        Returns
+        -------
+        DataFrame
+            Index (parameter, point); x, prior (nan where flat), posterior. The intercept is that at the means of the
+            other columns, as its prior is stated.
+        """
+        refuse_unknown("prior_posterior", unknown, ("points",))
+        return prior_posterior_data(self.design, self.products, self.priors, self.parameters, points)
 
     def __repr__(self) -> str:
         return self.summary()

@@ -19,6 +19,7 @@ from bayesmix.inference.naming import (
     sd_name,
     variable_name,
 )
+from bayesmix.inference.prior_draws import PriorDraws
 from bayesmix.inference.sampling import RawDraws
 from bayesmix.inference.variables import FreeVariable
 from bayesmix.results.components import correlation
@@ -69,6 +70,36 @@ def build_idata(
             "posterior": xr.Dataset(posterior, coords=coords, attrs=attributes),
             "unconstrained_posterior": xr.Dataset(internal, coords={"chain": coords["chain"], "draw": coords["draw"]}),
             "sample_stats": stats,
+            "observed_data": xr.Dataset({"y": (("__obs__",), design.response)}),
+        }
+    )
+
+
+def build_prior(
+    design: Design, found: PriorDraws, y: Floats, effects: Sequence[Floats], attributes: dict[str, Any]
+) -> xr.DataTree:
+    """Draws from the prior, named as those of a posterior: groups prior, prior_predictive and observed_data."""
+    prior: dict[str, Any] = {}
+    coords: dict[str, Any] = {"chain": np.arange(1), "draw": np.arange(len(y))}
+    draws = ("chain", "draw")
+    for j, name in enumerate(design.fixed_names):
+        prior[variable_name(name)] = (draws, found.beta[None, :, j])
+    prior["sigma"] = (draws, found.variances.sigma[None])
+    for level, sigma, u in zip(design.levels, found.variances.covariances, effects, strict=True):
+        dim = groups_dim(level.name)
+        coords[dim] = [str(label) for label in level.grouping.labels]
+        for a, name in enumerate(level.effect_names):
+            prior[sd_name(name, level.name)] = (draws, np.sqrt(sigma[None, :, a, a]))
+            prior[effect_name(name, level.name)] = ((*draws, dim), u[None, :, :, a])
+        if level.pairs:
+            values = np.stack([correlation(sigma, i, j) for i, j in level.pairs], axis=-1)
+            prior[correlation_name(level.name)] = ((*draws, pairs_dim(level.name)), values[None])
+            coords[pairs_dim(level.name)] = [f"{level.effect_names[i]},{level.effect_names[j]}" for i, j in level.pairs]
+    rows = {"chain": coords["chain"], "draw": coords["draw"]}
+    return xr.DataTree.from_dict(
+        {
+            "prior": xr.Dataset(prior, coords=coords, attrs=attributes),
+            "prior_predictive": xr.Dataset({"y": ((*draws, "__obs__"), y[None])}, coords=rows),
             "observed_data": xr.Dataset({"y": (("__obs__",), design.response)}),
         }
     )

@@ -12,9 +12,10 @@ from scipy import stats
 import bayesmix as bx
 from bayesmix.inference import geometry, ml
 from bayesmix.inference.alone import level_alone
-from bayesmix.inference.geometry import Geometry, choose_geometry, free_variables, starting_values
+from bayesmix.inference.geometry import Geometry, choose_geometry
 from bayesmix.inference.graph import marginal_graph
 from bayesmix.inference.secant import minimise
+from bayesmix.inference.variables import free_variables, starting_values
 from bayesmix.likelihood import evaluation
 from bayesmix.likelihood.coordinates import user_coordinates
 from bayesmix.likelihood.kernels import EXPLICIT, FLAT, NORMAL
@@ -113,8 +114,8 @@ def test_graph_with_given_effects(model: bx.Model, form: str, rng: np.random.Gen
     depth = design.tree.depth
     forms = tuple(None if level not in design.crossed else form for level in design.levels)
     chosen = Geometry(tuple((False,) * len(level.effects) for level in design.levels), forms)
-    graph = marginal_graph(design, model.products, model.priors, chosen)
-    assert [v.name for v in graph.free_RVs] == [v.name for v in free_variables(design, chosen)]
+    graph = marginal_graph(design, model.products, model.priors.numbers, chosen)
+    assert [v.name for v in graph.free_RVs] == [v.name for v in free_variables(design, model.priors.numbers, chosen)]
     first = random_values(graph, rng)
     second = {**first, **{name: v for name, v in random_values(graph, rng).items() if name.endswith("_effects")}}
     covariances = covariances_of(model, first)
@@ -140,14 +141,15 @@ def test_graph_with_given_effects(model: bx.Model, form: str, rng: np.random.Gen
 
 def test_effects_are_given_beyond_a_limit(model: bx.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     reml = model.reml()
-    assert not any(choose_geometry(model.products, reml.solution).given)
+    assert not any(choose_geometry(model.products, reml.solution, model.priors.numbers).given)
     monkeypatch.setattr(geometry, "LARGEST_BLOCK", 10)
-    chosen = choose_geometry(model.products, reml.solution)
+    chosen = choose_geometry(model.products, reml.solution, model.priors.numbers)
     depth = model.design.tree.depth
     assert set(chosen.given[:depth]) == {None}
     assert all(form in ("centred", "offset") for form in chosen.given[depth:])
-    starts = starting_values(model.design, model.products, reml.solution, chosen)
-    assert [len(value) for value in starts] == [v.size for v in free_variables(model.design, chosen)]
+    starts = starting_values(model.design, model.products, reml.solution, model.priors.numbers, chosen)
+    variables = free_variables(model.design, model.priors.numbers, chosen)
+    assert [len(value) for value in starts] == [v.size for v in variables]
 
 
 def test_one_level_alone(model: bx.Model) -> None:

@@ -9,8 +9,8 @@ from scipy import stats
 
 import bayesmix as bx
 from bayesmix.inference.draws import EffectDraws, VarianceDraws, effect_draws, variance_draws
-from bayesmix.inference.geometry import free_variables
 from bayesmix.inference.naming import correlation_name, sd_name
+from bayesmix.inference.variables import free_variables
 from tests import dense
 from tests.bayes import (
     compiled,
@@ -51,10 +51,11 @@ def model(request: pytest.FixtureRequest, rng: np.random.Generator) -> bx.Model:
 def test_factors_are_those_of_the_graph(model: bx.Model, kind: str, rng: np.random.Generator) -> None:
     """Several draws at once: factors as the formulas say, sds and correlations as the graph's deterministics."""
     graph = graph_of(model, kind)
-    variables = free_variables(model.design, geometry_of(model, kind))
+    geometry = geometry_of(model, kind)
+    variables = free_variables(model.design, model.priors.numbers, geometry)
     draws = [random_values(graph, rng) for _ in range(4)]
     raw = {v.name: np.array([values[v.name] for values in draws]) for v in variables}
-    found = variance_draws(model.design, variables, raw)
+    found = variance_draws(model.design, model.priors.numbers, geometry, raw)
     assert_array_equal(found.sigma, raw["sigma"])
     reported = compiled(list(graph.free_RVs), list(graph.deterministics))
     names = [variable.name for variable in graph.deterministics]
@@ -92,7 +93,7 @@ def draws_in_label_order(model: bx.Model, found: EffectDraws) -> np.ndarray:
 
 
 def conditional(model: bx.Model, values: dict[str, Any]) -> dense.Posterior:
-    beta = dense.Flat() if model.priors.beta_is_flat else user_prior(model)
+    beta = dense.Flat() if model.priors.numbers.beta_is_flat else user_prior(model)
     return dense.effects_posterior(
         dense_problem(model), covariances_of(model, values), float(values["sigma"]) ** 2, beta
     )
@@ -124,7 +125,7 @@ def test_effects_against_dense_conditioning(formula: str, priors: str, rng: np.r
     model = bx.Model(formula, shuffled_frame(rng, 90, 5), priors=priors)
     values = random_values(graph_of(model, "mixed"), rng)
     variances = constant_variances(model, values, 20_000)
-    found = effect_draws(model.products, model.design, model.priors, variances, rng, keep=True)
+    found = effect_draws(model.products, model.design, model.priors.numbers, variances, rng, keep=True)
     check_draws(draws_in_label_order(model, found), conditional(model, values))
 
 
@@ -139,7 +140,7 @@ def test_effects_at_a_boundary(formula: str, rng: np.random.Generator) -> None:
     lowest = model.design.levels[0]
     values[next(n for n in values if n.startswith(f"1|{lowest.name}_sigma"))] = np.asarray(0.0)
     found = effect_draws(
-        model.products, model.design, model.priors, constant_variances(model, values, 20_000), rng, keep=True
+        model.products, model.design, model.priors.numbers, constant_variances(model, values, 20_000), rng, keep=True
     )
     check_draws(draws_in_label_order(model, found), conditional(model, values))
 
@@ -152,7 +153,9 @@ def test_each_draw_has_its_own_variances(rng: np.random.Generator) -> None:
     parts = [constant_variances(model, values, 4000) for values in sets]
     sigma = np.stack([part.sigma for part in parts], axis=1).ravel()
     factors = np.stack([part.factors[0] for part in parts], axis=1).reshape(-1, 2, 2)
-    found = effect_draws(model.products, model.design, model.priors, VarianceDraws(sigma, (factors,)), rng, keep=True)
+    found = effect_draws(
+        model.products, model.design, model.priors.numbers, VarianceDraws(sigma, (factors,)), rng, keep=True
+    )
     draws = draws_in_label_order(model, found)
     for number, values in enumerate(sets):
         check_draws(draws[number::3], conditional(model, values))
@@ -162,7 +165,7 @@ def test_draws_are_independent_of_each_other(rng: np.random.Generator) -> None:
     model = bx.Model("y ~ x + (x | top)", random_frame(rng, 90, 5))
     values = random_values(graph_of(model, "log"), rng)
     variances = constant_variances(model, values, 20_000)
-    found = effect_draws(model.products, model.design, model.priors, variances, rng, keep=True)
+    found = effect_draws(model.products, model.design, model.priors.numbers, variances, rng, keep=True)
     draws = draws_in_label_order(model, found)
     centred = (draws - draws.mean(axis=0)) / draws.std(axis=0)
     lagged = (centred[1:] * centred[:-1]).mean(axis=0) * np.sqrt(len(centred))
@@ -185,7 +188,7 @@ def test_summary_is_that_of_the_draws(drawn: tuple[bx.Model, VarianceDraws]) -> 
     """Kept or not, the same generator gives the same means and sds, and the same beta."""
     model, variances = drawn
     kept, summed = (
-        effect_draws(model.products, model.design, model.priors, variances, np.random.default_rng(5), keep=keep)
+        effect_draws(model.products, model.design, model.priors.numbers, variances, np.random.default_rng(5), keep=keep)
         for keep in (True, False)
     )
     assert summed.effects is None
@@ -207,9 +210,9 @@ def test_summary_in_chunks(drawn: tuple[bx.Model, VarianceDraws], chunk_bytes: i
     model, variances = drawn
     rng = np.random.default_rng(6)
     found = effect_draws(
-        model.products, model.design, model.priors, variances, rng, keep=False, chunk_bytes=chunk_bytes
+        model.products, model.design, model.priors.numbers, variances, rng, keep=False, chunk_bytes=chunk_bytes
     )
-    whole = effect_draws(model.products, model.design, model.priors, variances, rng, keep=True)
+    whole = effect_draws(model.products, model.design, model.priors.numbers, variances, rng, keep=True)
     assert found.beta.shape == whole.beta.shape
     z = (found.beta.mean(axis=0) - whole.beta.mean(axis=0)) / whole.beta.std(axis=0) * np.sqrt(500)
     assert np.abs(z).max() < 4.5
@@ -227,7 +230,7 @@ def test_a_large_mean_costs_the_summary_no_digits(rng: np.random.Generator) -> N
     model = bx.Model("y ~ 0 + (1 | top)", frame)  # without an intercept to share the mean with
     variances = VarianceDraws(np.full(2000, 3.0), (np.full((2000, 1, 1), 1e6),))
     kept, summed = (
-        effect_draws(model.products, model.design, model.priors, variances, np.random.default_rng(5), keep=keep)
+        effect_draws(model.products, model.design, model.priors.numbers, variances, np.random.default_rng(5), keep=keep)
         for keep in (True, False)
     )
     assert kept.effects is not None
@@ -236,8 +239,9 @@ def test_a_large_mean_costs_the_summary_no_digits(rng: np.random.Generator) -> N
 
 def test_the_seed_is_the_generators(drawn: tuple[bx.Model, VarianceDraws]) -> None:
     model, variances = drawn
+    priors = model.priors.numbers
     first, second, third = (
-        effect_draws(model.products, model.design, model.priors, variances, np.random.default_rng(seed), keep=True)
+        effect_draws(model.products, model.design, priors, variances, np.random.default_rng(seed), keep=True)
         for seed in (1, 1, 2)
     )
     assert_array_equal(first.beta, second.beta)
@@ -247,7 +251,7 @@ def test_the_seed_is_the_generators(drawn: tuple[bx.Model, VarianceDraws]) -> No
 def test_inputs_are_left_alone(drawn: tuple[bx.Model, VarianceDraws], rng: np.random.Generator) -> None:
     model, variances = drawn
     sigma, factors = variances.sigma.copy(), [factor.copy() for factor in variances.factors]
-    effect_draws(model.products, model.design, model.priors, variances, rng, keep=True)
+    effect_draws(model.products, model.design, model.priors.numbers, variances, rng, keep=True)
     assert_array_equal(variances.sigma, sigma)
     for factor, before in zip(variances.factors, factors, strict=True):
         assert_array_equal(factor, before)

@@ -12,8 +12,9 @@ from scipy import integrate, optimize, special, stats
 
 import bayesmix as bx
 from bayesmix.errors import PriorError
-from bayesmix.inference.graph import explicit_graph, prior_scales
+from bayesmix.inference.graph import explicit_graph
 from bayesmix.inference.naming import correlation_name, partial_name, sd_name, signed_name
+from bayesmix.inference.priors import moving_numbers
 from bayesmix.likelihood.operation import MarginalLikelihood
 from tests import dense
 from tests.bayes import (
@@ -237,7 +238,7 @@ def test_the_graph_changes_with_its_data(rng: np.random.Generator) -> None:
     graph, other = graph_of(first, "mixed"), graph_of(second, "mixed")
     values = random_values(graph, rng)
     with graph:
-        pm.set_data({name: other[name].get_value() for name in ("cross_products", "beta_prior", "prior_scales")})
+        pm.set_data({name: other[name].get_value() for name in ("cross_products", "beta_prior", "prior_numbers")})
     assert_allclose(compiled_logp(graph)(point(graph, values)), dense_log_posterior(second, values), rtol=1e-10)
 
 
@@ -343,7 +344,7 @@ def test_explicit_graph_is_the_textbook(formula: str, rng: np.random.Generator) 
     """Density of fixed effects, standard normal offsets, rows and variance parameters, written out."""
     model = bx.Model(formula, random_frame(rng))
     design = model.design
-    graph = explicit_graph(design, model.products, model.priors)
+    graph = explicit_graph(design, model.products, model.priors.numbers)
     values: dict[str, Any] = {}
     for variable in graph.free_RVs:
         shape = variable.type.shape
@@ -351,7 +352,7 @@ def test_explicit_graph_is_the_textbook(formula: str, rng: np.random.Generator) 
         drawn = {"share": rng.uniform(0.1, 0.9, size=shape), "sd": 2 * rng.uniform(0.3, 1.5, size=shape)}
         values[variable.name] = drawn.get(kind, rng.normal(size=shape))
     beta, expected = [], log_prior(model, values)
-    for name, prior in zip(design.fixed_names, model.priors.beta, strict=True):
+    for name, prior in zip(design.fixed_names, model.priors.numbers.beta, strict=True):
         value = values["Intercept_centred" if name == "Intercept" else name]
         beta.append(float(value))
         expected += stats.norm.logpdf(value, prior.mean, prior.sd)
@@ -428,13 +429,13 @@ def test_flat_priors_simulate_nothing(draw: str) -> None:
             pm.compile(list(graph.free_RVs), graph["y"], mode=INTERPRETED, random_seed=1)(*at)
 
 
-def test_prior_scales(rng: np.random.Generator) -> None:
+def test_prior_numbers(rng: np.random.Generator) -> None:
     model = bx.Model("y ~ x + (x | top/inner)", random_frame(rng))
-    priors = model.priors
+    priors = model.priors.numbers
     expected = [priors.sigma.scale, *(sd.scale for level in priors.levels for sd in level.sds)]
-    assert_allclose(prior_scales(priors), expected)
+    assert_allclose(moving_numbers(priors), expected)
     assert_allclose(
-        prior_scales(bx.Model("y ~ x + (x | top)", random_frame(rng), priors="flat").priors), [1.0, 1.0, 1.0]
+        moving_numbers(bx.Model("y ~ x + (x | top)", random_frame(rng), priors="flat").priors.numbers), [0.0]
     )
 
 

@@ -10,16 +10,14 @@ from numpy.testing import assert_allclose
 
 import bayesmix as bx
 from bayesmix.errors import PriorError
+from bayesmix.inference.distributions import Flat, HalfStudentT, Normal
+from bayesmix.inference.presets import choose_priors
 from bayesmix.inference.priors import (
     LKJ,
-    Flat,
-    HalfStudentT,
     LevelPriors,
-    Normal,
     Priors,
     UniformPartials,
     beta_prior_vector,
-    choose_priors,
     require_proper,
 )
 from bayesmix.likelihood.coordinates import user_coordinates
@@ -35,7 +33,7 @@ from tests.frames import random_frame
 def test_defaults_of_hsb(hsb: pd.DataFrame, hsb_model: bx.Model) -> None:
     """As documented, with sample standard deviations, n - 1."""
     mean_y, sd_y, sd_x = hsb["math"].mean(), hsb["math"].std(), hsb["ses"].std()
-    priors = hsb_model.priors
+    priors = hsb_model.priors.numbers
     assert priors.preset == "default"
     intercept, slope = priors.beta
     assert isinstance(intercept, Normal) and isinstance(slope, Normal)
@@ -53,7 +51,14 @@ def test_defaults_of_hsb(hsb: pd.DataFrame, hsb_model: bx.Model) -> None:
 
 def test_numbers_printed_for_hsb(hsb_model: bx.Model) -> None:
     """What the documentation shows: a change of a default changes this test."""
-    text = [str(prior) for prior in (*hsb_model.priors.beta, *hsb_model.priors.levels[0].sds, hsb_model.priors.sigma)]
+    text = [
+        str(prior)
+        for prior in (
+            *hsb_model.priors.numbers.beta,
+            *hsb_model.priors.numbers.levels[0].sds,
+            hsb_model.priors.numbers.sigma,
+        )
+    ]
     assert text == [
         "Normal(12.75, 17.2)",
         "Normal(0, 22.06)",
@@ -61,13 +66,13 @@ def test_numbers_printed_for_hsb(hsb_model: bx.Model) -> None:
         "HalfStudentT(4, 8.826)",
         "HalfStudentT(4, 6.878)",
     ]
-    assert str(hsb_model.priors.levels[0].correlation) == "LKJ(2)"
+    assert str(hsb_model.priors.numbers.levels[0].correlation) == "LKJ(2)"
 
 
 def test_offset_is_taken_from_the_response(rng: np.random.Generator) -> None:
     frame = random_frame(rng)
-    with_offset = bx.Model("y ~ x + offset(z) + (1 | top)", frame).priors
-    without = bx.Model("d ~ x + (1 | top)", frame.assign(d=frame["y"] - frame["z"])).priors
+    with_offset = bx.Model("y ~ x + offset(z) + (1 | top)", frame).priors.numbers
+    without = bx.Model("d ~ x + (1 | top)", frame.assign(d=frame["y"] - frame["z"])).priors.numbers
     assert_allclose(numbers(with_offset), numbers(without), rtol=1e-12)
 
 
@@ -85,8 +90,8 @@ def test_factors_and_effects_without_a_fixed_part(rng: np.random.Generator) -> N
     model = bx.Model("y ~ f + (z | top) + (1 | top:inner)", frame)
     sd_y = frame["y"].std()
     b, c = ((frame["f"] == label).astype(float).std() for label in "bc")
-    assert_allclose([prior.sd for prior in model.priors.beta], 2.5 * sd_y / np.array([1, b, c]), rtol=1e-12)
-    lower, upper = model.priors.levels
+    assert_allclose([prior.sd for prior in model.priors.numbers.beta], 2.5 * sd_y / np.array([1, b, c]), rtol=1e-12)
+    lower, upper = model.priors.numbers.levels
     assert [sd.scale for sd in lower.sds] == [pytest.approx(sd_y)]
     assert_allclose([sd.scale for sd in upper.sds], [sd_y, sd_y / frame["z"].std()], rtol=1e-12)
 
@@ -97,9 +102,9 @@ def test_without_an_intercept(rng: np.random.Generator) -> None:
     model = bx.Model("y ~ 0 + x + z + (0 + x | top)", frame)
     size = np.sqrt((frame["y"] ** 2).mean())
     expected = [2.5 * size / np.sqrt((frame[name] ** 2).mean()) for name in ("x", "z")]
-    assert_allclose([prior.sd for prior in model.priors.beta], expected, rtol=1e-12)
-    assert [prior.mean for prior in model.priors.beta] == [0.0, 0.0]
-    assert_allclose(model.priors.levels[0].sds[0].scale, frame["y"].std() / frame["x"].std(), rtol=1e-12)
+    assert_allclose([prior.sd for prior in model.priors.numbers.beta], expected, rtol=1e-12)
+    assert [prior.mean for prior in model.priors.numbers.beta] == [0.0, 0.0]
+    assert_allclose(model.priors.numbers.levels[0].sds[0].scale, frame["y"].std() / frame["x"].std(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("formula", ["y ~ x + (x | top)", "y ~ 0 + x + (0 + x | top)", "y ~ x + f + (x + f | top)"])
@@ -109,8 +114,8 @@ def test_units(formula: str, rng: np.random.Generator) -> None:
     scaled = frame.assign(y=100 * frame["y"], x=0.01 * frame["x"])
     one, other = bx.Model(formula, frame), bx.Model(formula, scaled)
     for names, first, second in (
-        (one.design.fixed_names, one.priors.beta, other.priors.beta),
-        (one.design.levels[0].effect_names, one.priors.levels[0].sds, other.priors.levels[0].sds),
+        (one.design.fixed_names, one.priors.numbers.beta, other.priors.numbers.beta),
+        (one.design.levels[0].effect_names, one.priors.numbers.levels[0].sds, other.priors.numbers.levels[0].sds),
     ):
         for name, prior, moved in zip(names, first, second, strict=True):
             factor = 1e4 if name == "x" else 100
@@ -123,21 +128,28 @@ def test_shift_of_a_predictor_changes_only_the_reported_intercept(rng: np.random
     frame = random_frame(rng)
     moved = frame.assign(x=frame["x"] + 1000)
     formula = "y ~ x + z + (x | top)"
-    assert_allclose(numbers(bx.Model(formula, moved).priors), numbers(bx.Model(formula, frame).priors), rtol=1e-9)
+    assert_allclose(
+        numbers(bx.Model(formula, moved).priors.numbers), numbers(bx.Model(formula, frame).priors.numbers), rtol=1e-9
+    )
 
 
 def test_numbers_are_frozen(hsb_model: bx.Model) -> None:
-    for part in (hsb_model.priors, hsb_model.priors.levels[0], hsb_model.priors.beta[0], hsb_model.priors.sigma):
+    for part in (
+        hsb_model.priors.numbers,
+        hsb_model.priors.numbers.levels[0],
+        hsb_model.priors.numbers.beta[0],
+        hsb_model.priors.numbers.sigma,
+    ):
         with pytest.raises(dataclasses.FrozenInstanceError):
             part.anything = 1.0  # type: ignore[union-attr]
-    assert all(type(number) is float for number in numbers(hsb_model.priors))
+    assert all(type(number) is float for number in numbers(hsb_model.priors.numbers))
 
 
 # Flat, and unknown
 
 
 def test_flat_preset(rng: np.random.Generator) -> None:
-    priors = bx.Model("y ~ x + (x | top/inner)", random_frame(rng), priors="flat").priors
+    priors = bx.Model("y ~ x + (x | top/inner)", random_frame(rng), priors="flat").priors.numbers
     assert priors == Priors(
         "flat", (Flat(), Flat()), (LevelPriors((Flat(), Flat()), UniformPartials()),) * 2, Flat(), 0
     )
@@ -146,7 +158,7 @@ def test_flat_preset(rng: np.random.Generator) -> None:
 
 
 def test_default_is_not_flat(hsb_model: bx.Model) -> None:
-    assert not hsb_model.priors.beta_is_flat
+    assert not hsb_model.priors.numbers.beta_is_flat
 
 
 @pytest.mark.parametrize("preset", ["weak", "Default", "", None, 3, ["flat"]])
@@ -154,7 +166,7 @@ def test_unknown_preset(preset: Any, hsb: pd.DataFrame) -> None:
     with pytest.raises(PriorError) as caught:
         bx.Model("math ~ ses + (ses | school)", hsb, priors=preset)
     assert repr(preset) in caught.value.found
-    assert "'default'" in caught.value.expected and "'flat'" in caught.value.expected
+    assert ("'default'" if isinstance(preset, str) else "priors by name") in caught.value.expected
     assert caught.value.remedy
 
 
@@ -181,20 +193,20 @@ def groups_of(count: int, rng: np.random.Generator, rows: int = 20) -> pd.DataFr
 def test_flat_sds_need_groups(formula: str, groups: int, constant: int, rng: np.random.Generator) -> None:
     """J - (fixed effects constant within groups) >= 2: with one group less it is refused, naming level and counts."""
     enough = bx.Model(formula, groups_of(groups, rng), priors="flat")
-    require_proper(enough.priors, enough.design)
+    require_proper(enough.priors.numbers, enough.design)
     few = groups_of(groups, rng)
     few = few[few["top"] < groups - 1]
     if groups - 1 < 2:
         return  # one group is refused at the door
     model = bx.Model(formula, few, priors="flat")
     with pytest.raises(PriorError) as caught:
-        require_proper(model.priors, model.design)
+        require_proper(model.priors.numbers, model.design)
     assert f"'top' has {groups - 1} groups" in caught.value.found
     assert f"{constant} fixed effect(s)" in caught.value.found
     assert "2" in caught.value.expected
     assert "default" in caught.value.remedy
     proper = bx.Model(formula, few)
-    require_proper(proper.priors, proper.design)  # defaults are proper whatever the data
+    require_proper(proper.priors.numbers, proper.design)  # defaults are proper whatever the data
 
 
 def test_sampling_refuses_an_improper_posterior(rng: np.random.Generator) -> None:
@@ -208,7 +220,7 @@ def test_the_improper_level_is_named(rng: np.random.Generator) -> None:
     frame = groups_of(2, rng).assign(inner=lambda d: np.arange(len(d)) % 5)
     model = bx.Model("y ~ 1 + (1 | top/inner)", frame, priors="flat")
     with pytest.raises(PriorError, match="'top' has 2 groups"):
-        require_proper(model.priors, model.design)
+        require_proper(model.priors.numbers, model.design)
 
 
 # The vector that the kernel takes
@@ -225,7 +237,7 @@ BETA = [
 def vector_density(model: bx.Model, theta: np.ndarray, sigma: float) -> float:
     coordinates = user_coordinates(model.products)
     vector = np.concatenate([coordinates.packed, coordinates.body])
-    prior = beta_prior_vector(model.priors, coordinates, model.products)
+    prior = beta_prior_vector(model.priors.numbers, coordinates, model.products)
     return log_density(vector, prior, theta, sigma, np.zeros(0))[0]
 
 
@@ -236,7 +248,7 @@ def test_vector_is_the_prior_of_the_users_coefficients(formula: str, shift: floa
     frame = random_frame(rng)
     model = bx.Model(formula, frame.assign(x=frame["x"] + shift))
     coordinates, products = user_coordinates(model.products), model.products
-    packed = beta_prior_vector(model.priors, coordinates, products)
+    packed = beta_prior_vector(model.priors.numbers, coordinates, products)
     p = products.n_fixed
     assert packed.shape == (1 + p + p * p,)
     assert packed[0] == NORMAL
@@ -272,8 +284,8 @@ def test_density_under_the_prior(formula: str, shift: float, rng: np.random.Gene
         A[0] = means
         back = np.linalg.inv(A)
         problem = dense.Dense(X, problem.y, problem.columns, problem.codes)
-        sd = np.array([beta.sd for beta in model.priors.beta])
-        prior = dense.Normal(np.array([beta.mean for beta in model.priors.beta]), np.diag(sd**-2.0))
+        sd = np.array([beta.sd for beta in model.priors.numbers.beta])
+        prior = dense.Normal(np.array([beta.mean for beta in model.priors.numbers.beta]), np.diag(sd**-2.0))
         assert_allclose(back @ prior.mean, user_prior(model).mean, rtol=1e-9)
     expected = dense.log_density(problem, [factor @ factor.T], 2.2**2, prior)
     assert_allclose(vector_density(model, theta, 2.2), expected, rtol=1e-9)
@@ -288,7 +300,7 @@ def test_a_constant_column_that_is_no_intercept(rng: np.random.Generator) -> Non
 
 def test_flat_vector(rng: np.random.Generator) -> None:
     model = bx.Model("y ~ x + z + (x | top)", random_frame(rng), priors="flat")
-    packed = beta_prior_vector(model.priors, user_coordinates(model.products), model.products)
+    packed = beta_prior_vector(model.priors.numbers, user_coordinates(model.products), model.products)
     assert packed.shape == (1 + 3 + 9,)
     assert packed[0] == FLAT
     assert not packed[1:].any()
@@ -299,4 +311,4 @@ def test_flat_vector(rng: np.random.Generator) -> None:
 
 
 def test_choose_priors_reads_the_design_alone(hsb_model: bx.Model) -> None:
-    assert choose_priors("default", hsb_model.design) == hsb_model.priors
+    assert choose_priors("default", hsb_model.design) == hsb_model.priors.numbers

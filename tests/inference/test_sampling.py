@@ -16,11 +16,13 @@ from scipy import stats
 import bayesmix as bx
 from bayesmix.errors import ArgumentError, BayesmixError, BayesmixWarning
 from bayesmix.inference import posterior, sampling
-from bayesmix.inference.geometry import Geometry, free_variables, starting_values
+from bayesmix.inference.distributions import HalfStudentT, Normal
+from bayesmix.inference.geometry import Geometry
 from bayesmix.inference.graph import marginal_graph
 from bayesmix.inference.posterior import draw_posterior
-from bayesmix.inference.priors import LKJ, HalfStudentT, LevelPriors, Normal
+from bayesmix.inference.priors import LKJ, LevelPriors
 from bayesmix.inference.sampling import Settings
+from bayesmix.inference.variables import free_variables, starting_values
 from bayesmix.results.bayes_fit import summarise
 from tests.bayes import Fits, simulated_sleepstudy
 
@@ -191,12 +193,12 @@ def test_geometries_agree(hsb_fits: Fits) -> None:
     model, solution = hsb_fits.model, hsb_fits.reml.solution
     ours = hsb_fits.post.idata["posterior"].to_dataset()
     geometry = Geometry(((False, False),))
-    variables = free_variables(model.design, geometry)
+    variables = free_variables(model.design, model.priors.numbers, geometry)
     raw = sampling.sample_graph(
-        lambda: marginal_graph(model.design, model.products, model.priors, geometry),
+        lambda: marginal_graph(model.design, model.products, model.priors.numbers, geometry),
         "both in logarithms",
         variables,
-        starting_values(model.design, model.products, solution),
+        starting_values(model.design, model.products, solution, model.priors.numbers, geometry),
         Settings(draws=4000, tune=1000, seed=9, progress=False),
     )
     names = ["sigma", "1|school_sigma", "ses|school_sigma"]
@@ -276,7 +278,7 @@ def test_a_kept_graph_takes_other_data(
 
 def test_other_priors_are_fed_too(sleepstudy: Fits) -> None:
     """The same shape with tight priors: a kept graph must not keep the priors it was compiled with."""
-    model, priors = sleepstudy.model, sleepstudy.model.priors
+    model, priors = sleepstudy.model, sleepstudy.model.priors.numbers
     level = LevelPriors((HalfStudentT(4.0, 1e-3), HalfStudentT(4.0, 1e-4)), priors.levels[0].correlation)
     tight = replace(priors, beta=(priors.beta[0], Normal(0.0, 1e-3)), levels=(level,))
     settings = Settings(draws=200, seed=1, progress=False)
@@ -294,14 +296,14 @@ def test_degrees_of_freedom_and_eta_make_another_graph(sleepstudy: Fits, monkeyp
         raise RuntimeError("not sampled")
 
     monkeypatch.setattr(posterior, "sample_graph", record)
-    model, priors = sleepstudy.model, sleepstudy.model.priors
+    model, priors = sleepstudy.model, sleepstudy.model.priors.numbers
     (level,) = priors.levels
     variants = [
         priors,
         replace(priors, sigma=HalfStudentT(3.0, priors.sigma.scale)),
         replace(priors, levels=(LevelPriors((level.sds[0], HalfStudentT(3.0, 1.0)), level.correlation),)),
         replace(priors, levels=(LevelPriors(level.sds, LKJ(1.0)),)),
-        bx.Model(FORMULA, bx.load_dataset("sleepstudy"), priors="flat").priors,
+        bx.Model(FORMULA, bx.load_dataset("sleepstudy"), priors="flat").priors.numbers,
         replace(priors, sigma=HalfStudentT(4.0, 1.0)),  # a scale is data
     ]
     for variant in variants:
@@ -430,7 +432,7 @@ def test_simulation_based_calibration() -> None:
     x = frame["x"].to_numpy()
     frame["y"] = 10 + 2 * (x - 5) + 3 * rng.normal(size=GROUPS)[top] + rng.normal(size=len(top))
     formula = "y ~ x + (x | top)"
-    priors = bx.Model(formula, frame).priors
+    priors = bx.Model(formula, frame).priors.numbers
     (level,) = priors.levels
     ranks: dict[str, list[int]] = {}
     bins, kept = 20, 199

@@ -204,7 +204,7 @@ def test_the_graph_changes_with_its_data(rng: np.random.Generator) -> None:
 def test_explicit_graph(model: bx.Model, rng: np.random.Generator) -> None:
     """Rows are normal with sd sigma / sqrt(w); the rest of the graph knows no weights."""
     design = model.design
-    graph = explicit_graph(design, model.products, model.priors)
+    graph = explicit_graph(design, model.products, model.priors.numbers)
     inputs = list(graph.free_RVs)
     values = {variable.name: rng.uniform(0.1, 0.9, size=variable.type.shape) for variable in inputs}
     mean, spread = compiled(inputs, list(graph["y"].owner.inputs[-2:]))(*[values[v.name] for v in inputs])
@@ -215,7 +215,7 @@ def test_explicit_graph(model: bx.Model, rng: np.random.Generator) -> None:
 def test_marginal_and_explicit_graph_have_one_intercept(rng: np.random.Generator) -> None:
     """The prior of the intercept is the one at the plain means of the predictors, in both."""
     model = bx.Model("y ~ x", weighted_frame(rng), weights="w")
-    graph = explicit_graph(model.design, model.products, model.priors)
+    graph = explicit_graph(model.design, model.products, model.priors.numbers)
     at = {"Intercept_centred": np.asarray(2.0), "x": np.asarray(3.0)}
     found = compiled([graph["Intercept_centred"], graph["x"]], graph["Intercept"])(*at.values())
     assert_allclose(found, 2.0 - 3.0 * model.design.fixed_values[:, 1].mean(), rtol=1e-12)
@@ -244,7 +244,7 @@ def test_draws_of_effects(rng: np.random.Generator) -> None:
     values = random_values(graph_of(model, "log"), rng)
     factor, sigma, count = level_factor(model.design.levels[0], values), 6.0, 20_000
     variances = VarianceDraws(np.full(count, sigma), (np.tile(factor, (count, 1, 1)),))
-    found = effect_draws(model.products, model.design, model.priors, variances, rng, keep=True)
+    found = effect_draws(model.products, model.design, model.priors.numbers, variances, rng, keep=True)
     assert found.effects is not None
     assert model.design.tree is not None
     drawn = np.column_stack([found.beta, found.effects[0][:, model.design.tree.order[0]].reshape(count, -1)])
@@ -259,7 +259,9 @@ def test_draws_of_effects(rng: np.random.Generator) -> None:
 def test_prior_of_sigma_follows_the_unit_of_the_weights(rng: np.random.Generator) -> None:
     """The average of sigma^2 / w has the scale of the variance of y."""
     frame = weighted_frame(rng)
-    one, two = (bx.Model("y ~ x + (1 | top)", frame.assign(w=c * frame["w"]), weights="w").priors for c in (1.0, 9.0))
+    one, two = (
+        bx.Model("y ~ x + (1 | top)", frame.assign(w=c * frame["w"]), weights="w").priors.numbers for c in (1.0, 9.0)
+    )
     assert_allclose(two.sigma.scale, 3 * one.sigma.scale, rtol=1e-12)
     assert one.levels == two.levels
     assert one.beta == two.beta

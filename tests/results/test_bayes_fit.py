@@ -77,8 +77,9 @@ def test_groups_of_the_tree(hsb_fits: Fits) -> None:
         "sampler": "nutpie",
     }
     priors = json.loads(attributes["priors"])
-    assert priors["sigma"] == {"distribution": "HalfStudentT", "df": 4.0, "scale": hsb_fits.model.priors.sigma.scale}
-    assert priors["school_corr"] == {"distribution": "LKJ", "eta": 2.0}
+    scale = hsb_fits.model.priors.numbers.sigma.scale
+    assert priors["sigma"] == {"distribution": "HalfStudentT", "df": 4.0, "scale": scale, "source": "default: sd(y)"}
+    assert priors["school_corr"] == {"distribution": "LKJ", "eta": 2.0, "source": "default"}
     assert hsb_fits.post.n_draws == 4000
     assert hsb_fits.post.divergences == int(stats_["diverging"].sum()) == 0
 
@@ -462,7 +463,7 @@ def test_saved_file_holds_the_model(pastes: Fits, tmp_path: Path) -> None:
     with xr.open_datatree(path) as tree:
         attributes = str({**tree.attrs, **{k: v for group in tree.children.values() for k, v in group.attrs.items()}})
     assert "strength ~ 1 + (1 | batch/cask)" in attributes
-    scale = pastes.model.priors.sigma.scale
+    scale = pastes.model.priors.numbers.sigma.scale
     assert f"{scale:.4g}" in attributes or f"{scale}"[:6] in attributes  # the numbers of the priors, not their rules
 
 

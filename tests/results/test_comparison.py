@@ -11,7 +11,7 @@ from scipy import stats
 
 import bayesmix as bx
 from bayesmix.errors import ArgumentError, BayesmixError
-from bayesmix.inference.priors import Normal
+from bayesmix.inference.distributions import Normal
 from tests.bayes import Fits
 
 COLUMNS = ["estimate", "se", "mean", "sd", "ci_low", "ci_high", "difference_in_se", "width_ratio", "mcse"]

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 import bayesmix as bx
 from bayesmix.errors import ArgumentError
-from bayesmix.inference.priors import Normal
+from bayesmix.inference.distributions import Normal
 from tests.bayes import Fits
 
 # Zieffler, Introduction to Mixed-Effects Models (slides), summary(lmer.1).
