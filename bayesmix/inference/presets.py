@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from bayesmix.design import Design, Level
 from bayesmix.errors import PriorError
 from bayesmix.inference.distributions import Distribution, Exponential, Flat, HalfNormal, HalfStudentT, Normal, StudentT
-from bayesmix.inference.priors import LKJ, BetaPrior, Decov, LevelPriors, Priors, SdPrior, Sources, UniformPartials
+from bayesmix.inference.priors import (
+    LKJ,
+    NO_CORRELATION,
+    BetaPrior,
+    Decov,
+    LevelPriors,
+    Priors,
+    SdPrior,
+    Sources,
+    UniformPartials,
+)
 
 Floats = NDArray[np.float64]
 Sourced = tuple[Distribution, str]
@@ -110,11 +120,14 @@ def _assemble(
 ) -> Priors:
     """Priors with their sources from one rule for each kind of parameter; ``sd`` is asked for a column of a level."""
     by_level = [[sd(level, place) for place in level.places] for level in design.levels]
-    levels = tuple(LevelPriors(tuple(prior for prior, _ in rows), correlation) for rows in by_level)
+    levels = tuple(
+        LevelPriors(tuple(prior for prior, _ in rows), correlation if level.pairs else NO_CORRELATION)
+        for level, rows in zip(design.levels, by_level, strict=True)
+    )
     sources = Sources(
         tuple(f"{preset}: {text}" for _, text in beta),
         tuple(tuple(f"{preset}: {text}" for _, text in rows) for rows in by_level),
-        tuple(preset for _ in design.levels),
+        tuple(preset if level.pairs else "" for level in design.levels),
         f"{preset}: {sigma[1]}",
     )
     intercept = design.fixed_names.index("Intercept") if "Intercept" in design.fixed_names else None

@@ -99,6 +99,10 @@ class LevelPriors:
     correlation: LKJ | UniformPartials
 
 
+# Of a level whose effects do not correlate: without meaning, but one and the same.
+NO_CORRELATION = LKJ(1.0)
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where each prior comes from, in words; in the order of :class:`Priors`."""

@@ -10,7 +10,17 @@ from bayesmix.design import Design
 from bayesmix.errors import PriorError
 from bayesmix.inference.distributions import Beta, Flat
 from bayesmix.inference.prior_text import FAMILIES
-from bayesmix.inference.priors import LKJ, R2D2, Decov, IccPrior, LevelPriors, Priors, Sources, UniformPartials
+from bayesmix.inference.priors import (
+    LKJ,
+    NO_CORRELATION,
+    R2D2,
+    Decov,
+    IccPrior,
+    LevelPriors,
+    Priors,
+    Sources,
+    UniformPartials,
+)
 from bayesmix.results.prior_table import prior_rows
 
 _KINDS: dict[str, type[Any]] = {
@@ -53,7 +63,7 @@ def priors_from_json(text: str, design: Design) -> Priors:
     for level in design.levels:
         own = rows[at : at + len(level.effects)]
         at += len(own)
-        correlation: tuple[Any, str] = (LKJ(2.0), "")
+        correlation: tuple[Any, str] = (NO_CORRELATION, "")
         if level.pairs:
             correlation, at = rows[at], at + 1
         levels.append(LevelPriors(tuple(prior for prior, _ in own), correlation[0]))
