@@ -25,6 +25,7 @@ FORMULAS = [
     "y ~ x + offset(z) + (f | top)",
     "y ~ x + (x | top/inner)",
     "y ~ x + z + (z | top) + (1 | top:inner)",
+    "y ~ x + (1 | region) + (x | region:top) + (1 | region:top:inner)",
 ]
 
 
@@ -33,6 +34,7 @@ def fit(request: pytest.FixtureRequest) -> bx.LikelihoodFit:
     formula, weighted = request.param
     rng = np.random.default_rng(zlib.crc32(formula.encode()))
     frame = random_frame(rng)
+    frame["region"] = frame["top"] % 3
     weights = np.exp(rng.normal(size=len(frame))) if weighted else None
     return bx.Model(formula, frame, weights=weights).reml()
 
@@ -125,6 +127,8 @@ def test_what_a_group_does_not_determine() -> None:
             assert row["se"].notna().tolist() == determined.tolist()
             assert row["reliability"].notna().tolist() == determined.tolist()
             assert_allclose(row["no_pooling"][determined], own[determined], rtol=1e-7)
+        usual = table.drop(list(short), level="group")["reliability"].groupby("effect", sort=False).mean()
+        assert_allclose(fit.reliability()["estimate"], usual, rtol=1e-9)
         assert fit.reliability()["groups_used"].tolist() == [6 - len(short)] * len(level.effects)
         assert np.isfinite(fit.shrinkage_matrices().to_numpy()).all()
 

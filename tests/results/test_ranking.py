@@ -12,7 +12,7 @@ from scipy import stats
 import bayesmix as bx
 from bayesmix.errors import ArgumentError, BayesmixError
 from bayesmix.results.ranking import tied_ranks
-from tests.bayes import Fits
+from tests.bayes import Fits, shuffled_frame
 
 
 def counted(values: np.ndarray) -> np.ndarray:
@@ -111,6 +111,16 @@ def test_expected_ranks_at_the_estimates(
     expected = expected_ranks(fit, level, **keywords)
     assert_allclose(table["mean"], expected.loc[table.index], atol=5 * len(table) / 2 / np.sqrt(20_000))
     assert table["mean"].idxmin() == expected.idxmin()
+
+
+def test_labels_in_another_order_than_the_tree() -> None:
+    fit = bx.Model("y ~ x + (1 | top) + (1 | code)", shuffled_frame(np.random.default_rng(4))).reml()
+    assert fit.design.tree is not None
+    assert (np.diff(fit.design.tree.order[0]) < 0).any()
+    table = fit.ranks("code", seed=3)
+    expected = expected_ranks(fit, "code").loc[table.index]
+    assert_allclose(table["mean"], expected, atol=5 * len(table) / 2 / np.sqrt(4000))
+    assert np.corrcoef(table["mean"], expected)[0, 1] > 0.99
 
 
 def test_seed(dyestuff: Fits) -> None:

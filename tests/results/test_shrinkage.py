@@ -11,7 +11,7 @@ import bayesmix as bx
 from bayesmix.errors import ArgumentError
 from bayesmix.inference.draws import EffectDraws
 from bayesmix.results.homogeneity_table import homogeneity_table
-from tests.bayes import Fits
+from tests.bayes import Fits, shuffled_frame
 
 COLUMNS = ["n", "no_pooling", "se", "partial_pooling", "fixed", "complete_pooling", "reliability"]
 
@@ -142,16 +142,33 @@ def test_partial_pooling_is_the_matrix_times_no_pooling(formula: str, dataset: C
     table = fit.shrinkage()
     assert table.index.names == ["level", "group", "effect"]
     assert (table.groupby("level")["n"].sum() == 7230 * table.groupby("level")["n"].size() / fit_sizes(fit)).all()
+    check_identity(fit, 50)
+
+
+def test_labels_in_another_order_than_the_tree() -> None:
+    """Codes of the groups in the middle know nothing of their order among those above."""
+    frame = shuffled_frame(np.random.default_rng(4), n=400)
+    frame["cell"] = frame["code"].astype(str) + frame["f"]
+    fit = bx.Model("y ~ x + (1 | top) + (x | code) + (1 | cell)", frame).reml()
+    assert [level.name for level in fit.design.levels] == ["cell", "code", "top"]
+    assert fit.design.tree is not None
+    assert (np.diff(fit.design.tree.order[1]) < 0).any()
+    check_identity(fit, 8)
+
+
+def check_identity(fit: bx.LikelihoodFit, groups: int) -> None:
+    """The matrix times what the groups say, where enough of them say it."""
+    table = fit.shrinkage()
     for level in fit.design.levels:
         part = table.loc[level.name]
-        pd.testing.assert_frame_equal(part, fit.shrinkage(level.name))
+        pd.testing.assert_frame_equal(part, fit.shrinkage(level.name), check_index_type=False)
         assert_allclose(part["partial_pooling"], fit.coefficients(level.name)["estimate"], rtol=1e-12)
         matrices = kept(fit, level.name)
         q = matrices.shape[1]
         own = (part["no_pooling"] - part["fixed"]).to_numpy().reshape(-1, q)
         pulled = (part["partial_pooling"] - part["fixed"]).to_numpy().reshape(-1, q)
         determined = np.isfinite(own).all(axis=1)
-        assert determined.sum() > 50
+        assert determined.sum() >= groups
         expected = np.einsum("jab,jb->ja", matrices, np.where(np.isfinite(own), own, 0.0))
         assert_allclose(pulled[determined], expected[determined], rtol=0, atol=1e-9)
 
