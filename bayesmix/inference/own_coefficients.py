@@ -86,7 +86,7 @@ def own_coefficients(
     With A_g = S'_g[z,z] the products of group g after elimination of the levels below it, its coefficients are
     A_g^-1 S'_g[z,:] v, v the residual at the fixed effects and the effects above, with variance sigma^2 A_g^-1. At the
     lowest level S' is S, and this is ordinary least squares. Raudenbush & Bryk (2002), Hierarchical Linear Models,
-    2nd ed., equations 3.7 and 3.37.
+    2nd ed., chapter 3.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def mean_shrinkage(products: CrossProducts, number: int, parameters: VariancePar
     """Sigma (Sigma + sigma^2 A^-1)^-1 of each group, depth first, averaged over the draws, (J, q, q).
 
     Written as Sigma A (Sigma A + sigma^2 I)^-1 it exists whatever the group's rows determine. Raudenbush & Bryk (2002),
-    equation 3.57.
+    chapter 3.
     """
     coordinates = fit_coordinates(products)
     T = coordinates.levels[number]

@@ -116,7 +116,7 @@ class Fit(ABC):
 
         References
         ----------
-        Raudenbush & Bryk (2002), Hierarchical Linear Models, 2nd ed., equations 3.57 to 3.59.
+        Raudenbush & Bryk (2002), Hierarchical Linear Models, 2nd ed., chapter 3.
 
         Examples
         --------
@@ -175,7 +175,7 @@ class Fit(ABC):
 
         References
         ----------
-        Raudenbush & Bryk (2002), Hierarchical Linear Models, 2nd ed., equation 3.58.
+        Raudenbush & Bryk (2002), Hierarchical Linear Models, 2nd ed., chapter 3.
 
         Examples
         --------
