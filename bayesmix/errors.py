@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 
 
 class BayesmixError(ValueError):
@@ -75,8 +76,21 @@ _ELSEWHERE = {
 }
 
 
-def refuse_unknown(function: str, unknown: dict[str, object], offered: tuple[str, ...]) -> None:
+def refuse_unknown(
+    function: str, unknown: Mapping[str, object], offered: tuple[str, ...], elsewhere: Mapping[str, str] | None = None
+) -> None:
     """Answer a keyword that is not offered with the one that is.
+
+    Parameters
+    ----------
+    function : str
+        What was called.
+    unknown : dict
+        Keywords it does not know, with their values.
+    offered : tuple of str
+        Those it knows.
+    elsewhere : mapping of str to str, optional
+        Keywords that belong to something else, each with what to do instead.
 
     Raises
     ------
@@ -91,11 +105,14 @@ def refuse_unknown(function: str, unknown: dict[str, object], offered: tuple[str
                 expected,
                 "Call .reml() for REML and .ml() for maximum likelihood.",
             )
+        if elsewhere is not None and name in elsewhere:
+            raise ArgumentError(f"{function} has no keyword '{name}' here.", expected, elsewhere[name])
         ours = _ELSEWHERE.get(name)
         if ours not in offered:
             near = difflib.get_close_matches(name, offered, n=1)
             ours = near[0] if near else None
         remedy = f"Write {ours}={value!r}." if ours else "Remove it."
+        expected = expected if offered else "Expected no keywords."
         raise ArgumentError(f"{function} has no keyword '{name}'.", expected, remedy)
 
 

@@ -461,7 +461,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "no level named of two": (
         ArgumentError,
-        lambda: bx.Model("math ~ 1 + (1 | school/class)", pupils()).reml().coefficients(),
+        lambda: bx.Model("math ~ 1 + (1 | school/class)", pupils()).reml().ranks(),
         ["2 levels"],
         ["school:class, school"],
         ["level="],

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts
 from bayesmix.inference.ml import MlSolution
-from bayesmix.likelihood.coordinates import Coordinates, fit_coordinates
-from bayesmix.likelihood.kernels import root_products
+from bayesmix.inference.own_coefficients import OwnCoefficients, VarianceParameters, own_coefficients
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -52,41 +51,24 @@ def level_homogeneity(products: CrossProducts, solution: MlSolution) -> tuple[Le
     is sum_g b_k^2/V_kk. Below the top level b is taken from its weighted mean within the parent. Raudenbush & Bryk
     (2002), chapter 3, with the fit's own fixed effects and residual variance.
     """
-    coordinates = fit_coordinates(products)
-    layout = coordinates.layout
-    *_, upper = root_products(layout.roots(solution.inner_theta), coordinates.packed, coordinates.body)
-    sizes = [level.n_groups for level in layout.levels]
-    starts = np.cumsum([0, *sizes])
+    parameters = VarianceParameters(np.array([solution.sigma]), tuple(sigma[None] for sigma in solution.covariances))
+    starts = np.cumsum([0, *(level.n_groups for level in products.levels)])
     found = []
-    for number, J in enumerate(sizes):
-        if number == 0:
-            S = products.sums
-        else:
-            first = int(starts[number] - starts[1])
-            S = np.moveaxis(upper[:, :, first : first + J], -1, 0)
-        parent = products.parent[starts[number] : starts[number + 1]]
-        found.append(_one_level(coordinates, solution, products.response_scale, number, S, parent))
+    for number, covariance in enumerate(solution.covariances):
+        own = own_coefficients(products, number, parameters, solution.beta[None])
+        top = number == len(products.levels) - 1
+        parent = None if top else products.parent[starts[number] : starts[number + 1]]
+        found.append(_one_level(own, np.diag(covariance), parent))
     return tuple(found)
 
 
-def _one_level(
-    coordinates: Coordinates, solution: MlSolution, scale: float, number: int, S: Floats, parent: Integers
-) -> LevelHomogeneity:
-    """Coefficients of every group of a level, their variances and the chi-squares."""
-    layout, level = coordinates.layout, coordinates.layout.levels[number]
-    v = -layout.fixed_basis @ solution.inner_beta
-    v[-1] += 1.0
-    rows = np.einsum("mq,jmk->jqk", level.basis, S[:, level.columns, :])
-    information = rows[:, :, level.columns] @ level.basis
-    usable = _invertible(information)
-    inverse = np.linalg.inv(information[usable])
-    back = np.linalg.inv(coordinates.levels[number])
-    b = np.einsum("aq,jqr,jrk,k->ja", back, inverse, rows[usable], v)
-    variance = (solution.sigma / scale) ** 2 * np.einsum("aq,jqr,ar->ja", back, inverse, back)
-    tau = np.diag(solution.covariances[number]) / scale**2
+def _one_level(own: OwnCoefficients, tau: Floats, parent: Integers | None) -> LevelHomogeneity:
+    """The chi-squares of a level; within the parents where there are any."""
+    usable = own.complete
+    b, variance = own.values[0, usable], own.variances[0, usable]
     reliability = (tau / (tau + variance)).mean(axis=0) if len(variance) else np.full(len(tau), np.nan)
     parents = 0
-    if number < len(layout.levels) - 1:
+    if parent is not None:
         _, of = np.unique(parent[usable], return_inverse=True)
         parents = int(of.max(initial=-1)) + 1
         for a in range(b.shape[1]):
@@ -94,16 +76,6 @@ def _one_level(
             b[:, a] -= (np.bincount(of, b[:, a] / variance[:, a], minlength=parents) / weight)[of]
     chisq = (b**2 / variance).sum(axis=0)
     return LevelHomogeneity(chisq, int(usable.sum()), int((~usable).sum()), parents, reliability)
-
-
-def _invertible(information: Floats) -> NDArray[np.bool_]:
-    """Which of (J, q, q) matrices can be inverted, each brought to unit diagonal."""
-    size = np.sqrt(np.maximum(np.einsum("jaa->ja", information), 0.0))
-    largest = size.max(axis=0, initial=0.0)
-    positive = (size > 1e-7 * largest).all(axis=1)
-    safe = np.where(size > 0, size, 1.0)
-    values = np.linalg.eigvalsh(information / (safe[:, :, None] * safe[:, None, :]))
-    return np.asarray(positive & (values[:, 0] > 1e-10))
 
 
 def in_equation(X: Floats, effect: Floats, codes: Integers) -> NDArray[np.bool_]:

@@ -19,7 +19,8 @@ from bayesmix.inference.naming import effect_name, given_name, variable_name
 from bayesmix.inference.priors import Priors
 from bayesmix.results.components import ICC_NOTE, component_index, component_values, has_slopes
 from bayesmix.results.fit import Fit
-from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
+from bayesmix.results.group_values import each_level, with_fixed
+from bayesmix.results.naming import group_frame, group_order, weights_fact
 from bayesmix.results.parameters import Parameters
 from bayesmix.results.posterior import covariance_draws, draws_of
 from bayesmix.results.prior_posterior import prior_posterior_data
@@ -28,6 +29,18 @@ from bayesmix.results.sensitivity import has_few_groups, prior_sensitivity, sens
 from bayesmix.tables import Header, format_summary, format_table
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Keywords of estimates, and what to do instead.
+_OF_ESTIMATES = {
+    "df": "Degrees of freedom belong to estimates: model.reml().fixed_effects(df=...).",
+    "se": "Standard errors belong to estimates: model.reml().variance_components(se=...); here there is the sd.",
+    "variance": "Kinds of variance belong to estimates: model.reml().group_effects(variance=...); here there is one.",
+    "style": "Layouts of other programs are for estimates: model.reml().summary(style=...).",
+    "method": "Intervals here are equal-tailed, from the draws; choose their coverage with prob=.",
+    "draws": "The draws are those of the posterior; leave it out.",
+    "seed": "The draws are those of the posterior; leave it out.",
+}
 
 # Importance sampling from fewer draws of a chain says nothing.
 LEAST_DRAWS = 100
@@ -95,9 +108,28 @@ class BayesFit(Fit):
 
     def tabulate(self, values: Floats, index: pd.Index[Any], prob: float | None = None) -> pd.DataFrame:
         """A table of a derived quantity: mean, ci_low, ci_high."""
-        return summarise(values, index, 0.95 if prob is None else prob)[["mean", "ci_low", "ci_high"]]
+        columns = _group_summary(_all_draws(values), 0.95 if prob is None else prob)
+        return pd.DataFrame(columns, index=index)[["mean", "ci_low", "ci_high"]]
 
-    def fixed_effects(self, *, prob: float = 0.95) -> pd.DataFrame:
+    def group_draws(self, number: int, weights: Floats, draws: int | None, seed: int | None) -> Floats:
+        """The draws of the posterior, (chains, draws, J), by label."""
+        given = {name: value for name, value in (("draws", draws), ("seed", seed)) if value is not None}
+        refuse_unknown("ranks", given, ("level", "effect", "at", "best", "top", "prob"), _OF_ESTIMATES)
+        return np.asarray(self.effect_values(number) @ weights)
+
+    def difference_columns(
+        self, number: int, weights: Floats, places: list[int], pairs: Integers, prob: float
+    ) -> dict[str, Floats]:
+        """mean, sd, ci_low, ci_high, prob_greater, from the differences of the draws."""
+        draws = _all_draws(self.effect_values(number)[:, :, places]) @ weights
+        each = []
+        for one, other in pairs:
+            gap = draws[:, one] - draws[:, other]
+            greater = (gap > 0).mean() + 0.5 * (gap == 0).mean()
+            each.append({**_group_summary(gap, prob), "prob_greater": greater})
+        return {name: np.array([row[name] for row in each]) for name in each[0]}
+
+    def fixed_effects(self, *, prob: float = 0.95, **unknown: Any) -> pd.DataFrame:
         """Posterior of the fixed effects.
 
         Parameters
@@ -110,9 +142,10 @@ class BayesFit(Fit):
         DataFrame
             Index term; mean, sd, ci_low, ci_high, ess_bulk, ess_tail, r_hat.
         """
+        refuse_unknown("fixed_effects", unknown, ("prob",), _OF_ESTIMATES)
         return summarise(self.parameters.beta, pd.Index(self.design.fixed_names, name="term"), prob)
 
-    def variance_components(self, *, prob: float = 0.95) -> pd.DataFrame:
+    def variance_components(self, *, prob: float = 0.95, **unknown: Any) -> pd.DataFrame:
         """Posterior of variances, covariances and correlations of every level, and of the residual variance.
 
         Returns
@@ -120,11 +153,12 @@ class BayesFit(Fit):
         DataFrame
             Index (level, parameter); mean, sd, ci_low, ci_high, ess_bulk, ess_tail, r_hat.
         """
+        refuse_unknown("variance_components", unknown, ("prob",), _OF_ESTIMATES)
         found = self.parameters
         values = component_values(self.design.levels, found.covariances, found.sigma**2)
         return summarise(values, component_index(self.design.levels), prob)
 
-    def group_effects(self, level: str | None = None, *, prob: float = 0.95) -> pd.DataFrame:
+    def group_effects(self, level: str | None = None, *, prob: float = 0.95, **unknown: Any) -> pd.DataFrame:
         """Posterior of the effects of every group.
 
         Where only their summary was kept, the interval is the normal one; the frame says so in ``attrs["note"]``.
@@ -143,11 +177,11 @@ class BayesFit(Fit):
             Index (group, effect); mean, sd, ci_low, ci_high.
         """
         self._need_levels()
-        if level is None and len(self.design.levels) > 1:
-            return pd.concat(
-                {v.name: self.group_effects(v.name, prob=prob) for v in self.design.levels}, names=["level"]
-            )
-        number = pick_level(self.design, level)
+        refuse_unknown("group_effects", unknown, ("level", "prob"), _OF_ESTIMATES)
+        return each_level(self.design, level, lambda number: self._effect_table(number, prob))
+
+    def _effect_table(self, number: int, prob: float) -> pd.DataFrame:
+        """The effects of a level, from their draws or their summary."""
         names = self.design.levels[number].effect_names
         if self.effects.effects is not None:
             return group_frame(self.design, number, names, _group_summary(_all_draws(self.effect_values(number)), prob))
@@ -158,8 +192,16 @@ class BayesFit(Fit):
         )
         return frame
 
-    def coefficients(self, level: str | None = None, *, prob: float = 0.95) -> pd.DataFrame:
+    def coefficients(self, level: str | None = None, *, prob: float = 0.95, **unknown: Any) -> pd.DataFrame:
         """Posterior of fixed effect plus group effect, for every group and every effect of a level.
+
+        Parameters
+        ----------
+        level : str, optional
+            Which level; may be left out where there is one. With several, all of them are returned under one more
+            index level.
+        prob : float
+            Coverage of the intervals.
 
         Returns
         -------
@@ -172,14 +214,14 @@ class BayesFit(Fit):
             The draws of the group effects were not kept.
         """
         self._need_levels()
-        number = pick_level(self.design, level)
-        draws = _all_draws(self.effect_values(number)).copy()
-        places = list(self.design.fixed)
-        beta = self.parameters.beta.reshape(len(draws), -1) if places else np.zeros((len(draws), 0))
-        for a, place in enumerate(self.design.levels[number].places):
-            if place in places:
-                draws[:, :, a] += beta[:, places.index(place), None]
-        return group_frame(self.design, number, self.design.levels[number].effect_names, _group_summary(draws, prob))
+        refuse_unknown("coefficients", unknown, ("level", "prob"), _OF_ESTIMATES)
+
+        def table(number: int) -> pd.DataFrame:
+            draws = with_fixed(self.design, number, self.effect_values(number), self.parameters.beta)
+            names = self.design.levels[number].effect_names
+            return group_frame(self.design, number, names, _group_summary(_all_draws(draws), prob))
+
+        return each_level(self.design, level, table)
 
     def _from_summary(self, number: int, prob: float) -> dict[str, Floats]:
         """Columns from means and sds alone."""
@@ -191,8 +233,9 @@ class BayesFit(Fit):
         half = float(ndtri(0.5 + prob / 2)) * sd
         return {"mean": mean, "sd": sd, "ci_low": mean - half, "ci_high": mean + half}
 
-    def summary(self) -> str:
+    def summary(self, **unknown: Any) -> str:
         """The posterior as text."""
+        refuse_unknown("summary", unknown, (), _OF_ESTIMATES)
         design = self.design
         fixed, components = self.fixed_effects(), self.variance_components()
         both = pd.concat([fixed, components])
@@ -326,7 +369,7 @@ def _all_draws(values: Floats) -> Floats:
 
 
 def _group_summary(draws: Floats, prob: float) -> dict[str, Floats]:
-    """Columns from (D, J, q) draws."""
+    """Columns from (D, ...) draws."""
     require_coverage(prob)
     low, high = np.quantile(draws, [0.5 - prob / 2, 0.5 + prob / 2], axis=0)
     return {"mean": draws.mean(axis=0), "sd": draws.std(axis=0, ddof=1), "ci_low": low, "ci_high": high}

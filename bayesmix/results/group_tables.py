@@ -11,24 +11,21 @@ from bayesmix.design import Design
 from bayesmix.errors import ArgumentError, require_coverage
 from bayesmix.inference.conditional import ConditionalEffects
 from bayesmix.inference.ml import MlSolution
-from bayesmix.results.naming import group_frame, group_order, pick_level
+from bayesmix.results.naming import group_frame, group_order
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 def effect_table(
-    design: Design, solution: MlSolution, conditional: ConditionalEffects, level: str | None, variance: str, prob: float
+    design: Design, solution: MlSolution, conditional: ConditionalEffects, number: int, variance: str, prob: float
 ) -> pd.DataFrame:
-    """Shrunken effects, index (group, effect); those of several levels under one more index level."""
+    """Shrunken effects of a level, index (group, effect)."""
     kinds = ("conditional", "prediction", "diagnostic")
     if variance not in kinds:
         raise ArgumentError(
             f"variance={variance!r} is not offered.", f"Expected one of {', '.join(kinds)}.", "Choose one of these."
         )
-    if level is None and len(design.levels) > 1:
-        frames = {v.name: effect_table(design, solution, conditional, v.name, variance, prob) for v in design.levels}
-        return pd.concat(frames, names=["level"])
-    number = pick_level(design, level)
     order = group_order(design, number)
     mean = conditional.means[number][order]
     spread = conditional.covariances[number] if variance == "conditional" else conditional.prediction[number]
@@ -39,10 +36,9 @@ def effect_table(
 
 
 def coefficient_table(
-    design: Design, solution: MlSolution, conditional: ConditionalEffects, level: str | None, prob: float
+    design: Design, solution: MlSolution, conditional: ConditionalEffects, number: int, prob: float
 ) -> pd.DataFrame:
     """Fixed effect plus group effect, with the error of both and their covariance."""
-    number = pick_level(design, level)
     order = group_order(design, number)
     mean = conditional.means[number][order].copy()
     spread = np.einsum("jaa->ja", conditional.prediction[number][order]).copy()
@@ -66,8 +62,15 @@ def fitted_values(design: Design, solution: MlSolution, conditional: Conditional
     return np.asarray(values)
 
 
-def _with_interval(mean: Floats, sd: Floats, prob: float) -> dict[str, Floats]:
+def difference_columns(values: Floats, covariance: Floats, pairs: Integers, prob: float) -> dict[str, Floats]:
+    """Differences of (k,) values with their (k, k) covariance, one for each pair (m, 2) of places."""
+    one, other = pairs.T
+    variance = covariance[one, one] + covariance[other, other] - 2 * covariance[one, other]
+    return _with_interval(values[one] - values[other], np.sqrt(np.maximum(variance, 0.0)), prob, "se")
+
+
+def _with_interval(mean: Floats, sd: Floats, prob: float, error: str = "sd") -> dict[str, Floats]:
     """Columns of an estimate with a normal interval."""
     require_coverage(prob)
     half = stats.norm.ppf(0.5 + prob / 2) * sd
-    return {"estimate": mean, "sd": sd, "ci_low": mean - half, "ci_high": mean + half}
+    return {"estimate": mean, error: sd, "ci_low": mean - half, "ci_high": mean + half}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
+from bayesmix.inference.at_estimates import draw_at_estimates, prediction_covariance
 from bayesmix.inference.conditional import ConditionalEffects, conditional_effects
 from bayesmix.inference.information import component_covariance, optimum_derivatives
 from bayesmix.inference.ml import MlSolution
@@ -27,9 +28,10 @@ from bayesmix.results.degrees import COUNTED, ESTIMATED, check_method
 from bayesmix.results.dialects.explain import Differences, differences
 from bayesmix.results.dialects.styles import summarise
 from bayesmix.results.fit import Fit
-from bayesmix.results.group_tables import coefficient_table, effect_table, fitted_values
+from bayesmix.results.group_tables import coefficient_table, difference_columns, effect_table, fitted_values
+from bayesmix.results.group_values import each_level
 from bayesmix.results.intervals import interval_table
-from bayesmix.results.naming import group_order
+from bayesmix.results.naming import group_order, require_count
 from bayesmix.results.parameters import Parameters
 from bayesmix.results.profile import Profile, profile_data
 from bayesmix.results.quantities import Names
@@ -38,6 +40,7 @@ from bayesmix.results.singular import SingularReport, report_singularity
 from bayesmix.tables import Summary
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, repr=False)
@@ -196,6 +199,21 @@ class LikelihoodFit(Fit):
             )
         return pd.DataFrame({"estimate": values[0, 0]}, index=index)
 
+    def group_draws(self, number: int, weights: Floats, draws: int | None, seed: int | None) -> Floats:
+        """Simulated from the joint distribution of all effects at the estimated variances, (1, draws, J), by label."""
+        count = require_count("draws", 4000 if draws is None else draws, least=1)
+        rng = np.random.default_rng(None if seed is None else require_count("seed", seed, least=0))
+        found = draw_at_estimates(self.products, self.solution, number, weights, count, rng)
+        return found[:, group_order(self.design, number)][None]
+
+    def difference_columns(
+        self, number: int, weights: Floats, places: list[int], pairs: Integers, prob: float
+    ) -> dict[str, Floats]:
+        """estimate, se, ci_low, ci_high; the errors of both groups and their covariance counted."""
+        values = self.effect_values(number)[0, 0, places] @ weights
+        covariance = prediction_covariance(self.design, self.solution, number, weights, places)
+        return difference_columns(values, covariance, pairs, prob)
+
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects, (p, p)."""
         names = list(self.design.fixed_names)
@@ -293,6 +311,10 @@ class LikelihoodFit(Fit):
     ) -> pd.DataFrame:
         """Shrunken effects of every group (best linear unbiased predictions).
 
+        Intervals take the estimated variances for known ones and are too short where groups are few: in simulations of
+        12 groups of 3 to 13 rows with two effects, 95 % intervals held 80 % of the true effects (84 % by
+        ``variance="prediction"``), with 2,000 groups 95 %. A posterior counts what is not known of the variances.
+
         Parameters
         ----------
         level : str, optional
@@ -311,13 +333,22 @@ class LikelihoodFit(Fit):
         """
         self._need_levels()
         refuse_unknown("group_effects", unknown, ("level", "variance", "prob"))
-        return effect_table(self.design, self.solution, self._conditional, level, variance, prob)
+        design, solution = self.design, self.solution
+        return each_level(design, level, lambda k: effect_table(design, solution, self._conditional, k, variance, prob))
 
     def coefficients(self, level: str | None = None, *, prob: float = 0.95, **unknown: Any) -> pd.DataFrame:
         """Fixed effect plus group effect, for every group and every effect of a level.
 
         The standard deviation counts the error of both and their covariance. An effect without a fixed counterpart is
         reported as it is.
+
+        Parameters
+        ----------
+        level : str, optional
+            Which level; may be left out where there is one. With several, all of them are returned under one more
+            index level.
+        prob : float
+            Coverage of the intervals.
 
         Returns
         -------
@@ -326,7 +357,8 @@ class LikelihoodFit(Fit):
         """
         self._need_levels()
         refuse_unknown("coefficients", unknown, ("level", "prob"))
-        return coefficient_table(self.design, self.solution, self._conditional, level, prob)
+        design, solution = self.design, self.solution
+        return each_level(design, level, lambda k: coefficient_table(design, solution, self._conditional, k, prob))
 
     def fitted(self) -> Floats:
         """Fitted values with all group effects, for the rows used, (n,)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,13 @@ def pick_level(design: Design, name: str | None) -> int:
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
     hint = f"Did you mean '{near[0]}'?" if near else "Choose one of these."
     raise ArgumentError(f"The model has no level '{name}'.", f"Expected one of {', '.join(names)}.", hint)
+
+
+def require_count(name: str, value: Any, least: int) -> int:
+    """Refuse what is no whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ArgumentError(f"{name}={value!r}.", f"Expected a whole number of at least {least}.", f"Correct {name}.")
+    return int(value)
 
 
 def group_order(design: Design, number: int) -> Integers:

@@ -290,8 +290,6 @@ def test_coefficients_without_a_fixed_counterpart(dyestuff: Fits, dataset: Calla
 
 
 def test_which_level(pastes: Fits) -> None:
-    with pytest.raises(ArgumentError, match="Pass level="):
-        pastes.post.coefficients()
     with pytest.raises(ArgumentError, match="Did you mean 'batch:cask'"):
         pastes.post.coefficients("batch:casks")
     assert len(pastes.post.coefficients("batch:cask")) == 30
@@ -309,6 +307,35 @@ def test_without_levels(dataset: Callable[[str], pd.DataFrame]) -> None:
     reml = model.reml().fixed_effects()
     assert_allclose(post.fixed_effects()["mean"], reml["estimate"], atol=0.2 * reml["se"].max())
     assert_allclose(post.fixed_effects()["sd"], reml["se"], rtol=0.15)
+
+
+def test_coefficients_of_several_levels(pastes: Fits) -> None:
+    """All of them under one more index level, as group_effects; estimates likewise."""
+    for fit in (pastes.post, pastes.reml):
+        table = fit.coefficients()
+        pd.testing.assert_index_equal(table.index, fit.group_effects().index)
+        assert table.index.names == ["level", "group", "effect"]
+        for level in ("batch:cask", "batch"):
+            pd.testing.assert_frame_equal(table.loc[level], fit.coefficients(level))
+
+
+@pytest.mark.parametrize(
+    ("call", "keywords", "said"),
+    [
+        ("fixed_effects", {"df": "z"}, r"no keyword 'df' here.*model.reml\(\).fixed_effects\(df"),
+        ("fixed_effects", {"pro": 0.9}, "Write prob=0.9"),
+        ("fixed_effects", {"level": 0.9}, "Write prob=0.9"),
+        ("variance_components", {"se": "reml"}, "belong to estimates"),
+        ("group_effects", {"variance": "prediction"}, "belong to estimates"),
+        ("group_effects", {"levels": "batch"}, "Write level='batch'"),
+        ("coefficients", {"conf": 0.9}, "no keyword 'conf'.*level, prob.*Remove it"),
+        ("summary", {"style": "sas"}, "for estimates"),
+        ("summary", {"digits": 3}, "no keyword 'digits'.*no keywords"),
+    ],
+)
+def test_unknown_keywords(call: str, keywords: dict[str, object], said: str, pastes: Fits) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        getattr(pastes.post, call)(**keywords)
 
 
 @pytest.mark.parametrize("prob", [95, 0.0])

@@ -269,8 +269,6 @@ def test_fitted_and_residuals(hsb_reml: bx.LikelihoodFit, hsb: pd.DataFrame) -> 
 
 
 def test_which_level(nested: bx.LikelihoodFit) -> None:
-    with pytest.raises(ArgumentError, match="Pass level="):
-        nested.coefficients()
     with pytest.raises(ArgumentError, match="Did you mean 'top:inner'"):
         nested.group_effects("top:iner")
     with pytest.raises(ArgumentError, match="no level 'school'"):

@@ -1,0 +1,133 @@
+"""No pooling, partial pooling, complete pooling of every group, and how far each is pulled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesmix.design import Design
+from bayesmix.errors import ArgumentError
+from bayesmix.inference.own_coefficients import OwnCoefficients, VarianceParameters, mean_shrinkage, own_coefficients
+from bayesmix.results.group_values import each_level, fixed_counterparts, with_fixed
+from bayesmix.results.naming import group_order
+
+if TYPE_CHECKING:
+    from bayesmix.results.fit import Fit
+
+Floats = NDArray[np.float64]
+
+
+def shrinkage_table(fit: Fit, level: str | None, prob: float | None) -> pd.DataFrame:
+    """See :meth:`bayesmix.results.fit.Fit.shrinkage`."""
+    _require_nested(fit.design)
+    return each_level(fit.design, level, lambda number: _one_level(fit, number, prob))
+
+
+def _one_level(fit: Fit, number: int, prob: float | None) -> pd.DataFrame:
+    """The table of a level; of a posterior, means over the draws."""
+    design, found = fit.design, fit.parameters
+    grouping, names = design.levels[number].grouping, design.levels[number].effect_names
+    partial = with_fixed(design, number, fit.effect_values(number), found.beta)
+    above = range(number + 1, len(design.levels))
+    own = _own(fit, number, tuple(fit.effect_values(upper) for upper in above))
+    values = with_fixed(design, number, _in_label_order(design, number, own.values), flat_draws(found.beta))
+    spread = _in_label_order(design, number, own.variances)
+    index = pd.MultiIndex.from_product([grouping.labels, names], names=["group", "effect"])
+    reliability = _reliability(fit, number, spread).reshape(*found.sigma.shape, -1)
+    complete = fixed_counterparts(design, number, fit.products.response_fit)
+    J = len(grouping.labels)
+    frame = pd.DataFrame(
+        {
+            "n": np.repeat(np.bincount(grouping.codes, minlength=J), len(names)),
+            "no_pooling": values.mean(axis=0).ravel(),
+            "se": np.sqrt(spread).mean(axis=0).ravel(),
+            "partial_pooling": partial.mean(axis=(0, 1)).ravel(),
+            "fixed": np.tile(fixed_counterparts(design, number, found.beta.mean(axis=(0, 1))), J),
+            "complete_pooling": np.tile(complete, J),
+        },
+        index=index,
+    )
+    return frame.join(_named(fit.tabulate(reliability, index, prob)))
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns of a derived quantity as those of the reliability."""
+    names = {"estimate": "reliability", "mean": "reliability"}
+    return table.rename(columns={name: names.get(name, f"reliability_{name}") for name in table})
+
+
+def reliability_table(fit: Fit, prob: float | None) -> pd.DataFrame:
+    """See :meth:`bayesmix.results.fit.Fit.reliability`."""
+    design = fit.design
+    _require_nested(design)
+    values, used = [], []
+    for number, level in enumerate(design.levels):
+        own = _own(fit, number, ())
+        each = _reliability(fit, number, own.variances)[:, own.complete]
+        values.append(each.mean(axis=1) if own.complete.any() else np.full((len(each), len(level.effects)), np.nan))
+        used += [int(own.complete.sum())] * len(level.effects)
+    names = [(level.name, name) for level in design.levels for name in level.effect_names]
+    index = pd.MultiIndex.from_tuples(names, names=["level", "effect"])
+    draws = np.concatenate(values, axis=-1).reshape(*fit.parameters.sigma.shape, -1)
+    return fit.tabulate(draws, index, prob).assign(groups_used=used)
+
+
+def matrix_table(fit: Fit, level: str | None) -> pd.DataFrame:
+    """See :meth:`bayesmix.results.fit.Fit.shrinkage_matrices`."""
+    design = fit.design
+    _require_nested(design)
+
+    def table(number: int) -> pd.DataFrame:
+        values = mean_shrinkage(fit.products, number, _variances(fit))[group_order(design, number)]
+        names, labels = list(design.levels[number].effect_names), design.levels[number].grouping.labels
+        index = pd.MultiIndex.from_product([labels, names], names=["group", "effect"])
+        return pd.DataFrame(values.reshape(-1, len(names)), index=index, columns=names)
+
+    return each_level(design, level, table)
+
+
+def flat_draws(values: Floats) -> Floats:
+    """Chains one after the other, (C D, ...)."""
+    return values.reshape(-1, *values.shape[2:])
+
+
+def _variances(fit: Fit) -> VarianceParameters:
+    """Variance parameters, chains one after the other."""
+    found = fit.parameters
+    return VarianceParameters(found.sigma.ravel(), tuple(flat_draws(sigma) for sigma in found.covariances))
+
+
+def _own(fit: Fit, number: int, above: tuple[Floats, ...]) -> OwnCoefficients:
+    """Least squares within the groups, depth first, beside effects above given in the order of their labels."""
+    deep = []
+    for upper, effects in enumerate(above, start=number + 1):
+        values = flat_draws(effects)
+        placed = np.empty_like(values)
+        placed[:, group_order(fit.design, upper)] = values
+        deep.append(placed)
+    return own_coefficients(fit.products, number, _variances(fit), flat_draws(fit.parameters.beta), deep)
+
+
+def _in_label_order(design: Design, number: int, values: Floats) -> Floats:
+    """(D, J, q) values from depth-first order."""
+    return values[:, group_order(design, number)]
+
+
+def _reliability(fit: Fit, number: int, spread: Floats) -> Floats:
+    """tau/(tau + v) of each draw, group and effect."""
+    tau = np.einsum("daa->da", flat_draws(fit.parameters.covariances[number]))[:, None]
+    return np.asarray(tau / (tau + spread))
+
+
+def _require_nested(design: Design) -> None:
+    """Refuse crossed levels."""
+    if design.crossed:
+        names = ", ".join(f"'{level.name}'" for level in design.crossed)
+        raise ArgumentError(
+            f"Level(s) {names} cross the others.",
+            "Expected nested levels: a group's own coefficients do not exist where another grouping cuts across it.",
+            "Compare group_effects() with the variance of their level instead.",
+        )
