@@ -140,9 +140,9 @@ def make_priors(design: Design, wanted: Any) -> Priors:
     Parameters
     ----------
     design : Design
-    wanted : str or mapping
-        ``"default"``, ``"flat"``, ``"brms"``, ``"rstanarm"``, ``"bambi"``; or priors by name, with ``"preset"`` for the
-        set they change (``"default"`` by itself).
+    wanted : str, mapping or PriorTable
+        ``"default"``, ``"flat"``, ``"brms"``, ``"rstanarm"``, ``"bambi"``; priors by name, with ``"preset"`` for the
+        set they change (``"default"`` by itself); or the priors of another model of this form, number by number.
 
     Raises
     ------
@@ -152,9 +152,8 @@ def make_priors(design: Design, wanted: Any) -> Priors:
     if isinstance(wanted, str):
         return choose_priors(wanted, design)
     if isinstance(wanted, PriorTable):
-        wanted = wanted.numbers
-    if isinstance(wanted, Priors):
-        return wanted
+        _require_same(design, wanted.design)
+        return wanted.numbers
     if not isinstance(wanted, Mapping):
         raise PriorError(
             f"priors={wanted!r}.",
@@ -166,6 +165,19 @@ def make_priors(design: Design, wanted: Any) -> Priors:
     if not isinstance(preset, str):
         raise PriorError(f"preset={preset!r}.", "Expected the name of a preset.", "Leave it out for the defaults.")
     return set_priors(design, choose_priors(preset, design), changes)
+
+
+def _require_same(design: Design, other: Design) -> None:
+    """Refuse the priors of a model with other parameters."""
+    names = [
+        (v.fixed_names, [(level.name, level.effect_names, level.blocks) for level in v.levels]) for v in (design, other)
+    ]
+    if names[0] != names[1]:
+        raise PriorError(
+            f"The priors are those of '{other.specification.formula}'.",
+            "Expected the priors of a model with the same fixed effects, levels and varying effects.",
+            "Give priors by name.",
+        )
 
 
 def set_priors(design: Design, priors: Priors, changes: Mapping[Any, Any]) -> Priors:

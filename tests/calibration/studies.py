@@ -82,8 +82,7 @@ def posterior_study(
         beta = np.array([rng.normal(mean, 2.5 * scale)])
         tau, sigma = np.abs(stats.t.rvs(4, scale=scale, size=2, random_state=rng))
         truth = draw_data(plan, beta, np.array([[tau**2]]), float(sigma), rng)
-        model = bx.Model(plan.formula, truth.frame)
-        model._priors = priors
+        model = bx.Model(plan.formula, truth.frame, priors=priors)
         yield truth, model.sample(seed=number, progress=False, **settings)
 
 
