@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+# Names of axes that are not for predictors.
+_TAKEN = ("chain", "draw", "level", "part", "row")
+
 # By name of each axis, its labels; the order is that of the axes.
 Labels = Mapping[str, Sequence[Any]]
 
@@ -67,6 +70,11 @@ def _table(fit: Fit, values: Floats, labels: Labels, prob: float | None) -> pd.D
     else:
         index = pd.MultiIndex.from_product([list(of) for of in labels.values()], names=list(labels))
     return fit.tabulate(values.reshape(*values.shape[:2], -1), index, prob)
+
+
+def axis_of(predictor: str) -> str:
+    """A predictor as the name of an axis; one that other axes need ends in "_"."""
+    return f"{predictor}_" if predictor in _TAKEN else predictor
 
 
 def require_choice(name: str, value: object, offered: Sequence[str]) -> None:

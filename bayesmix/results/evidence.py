@@ -20,8 +20,8 @@ from bayesmix.inference.naming import given_name
 from bayesmix.results.components import correlation
 from bayesmix.results.prior_density import (
     coefficient_prior,
-    contrast_prior_density,
-    correlation_prior_density,
+    contrast_log_prior,
+    correlation_log_prior,
     sd_log_prior,
 )
 
@@ -55,15 +55,15 @@ class Evidence:
 
 def contrast_evidence(post: BayesFit, contrast: Floats, value: float) -> Evidence:
     """Evidence that a linear combination of the fixed effects has a value; normal given the variance parameters."""
-    prior = contrast_prior_density(post, contrast, value)
+    prior = contrast_log_prior(post, contrast, value)
     if _is_sampled(post):
         draws = post.parameters.beta @ contrast
-        return Evidence(_kernel(draws, value, -np.inf, np.inf) / prior, KERNEL)
+        return Evidence(_kernel(draws, value, -np.inf, np.inf) / np.exp(prior), KERNEL)
     chosen = _thinned(post, 4000 if not post.design.crossed else NESTED_DRAWS)
     found = _given(post, chosen.covariances, chosen.sigma)
     sd = np.linalg.norm(np.einsum("p,dpr->dr", contrast, found.root), axis=1)
-    density = stats.norm.pdf(value, found.mean @ contrast, sd)
-    return Evidence(density.reshape(chosen.shape) / prior, EXACT)
+    density = stats.norm.logpdf(value, found.mean @ contrast, sd)
+    return Evidence(np.exp(density - prior).reshape(chosen.shape), EXACT)
 
 
 def sd_evidence(post: BayesFit, level: int | None, effect: int, value: float) -> Evidence:
@@ -75,9 +75,9 @@ def sd_evidence(post: BayesFit, level: int | None, effect: int, value: float) ->
     draws = post.parameters.sigma
     if level is not None:
         draws = np.sqrt(post.parameters.covariances[level][..., effect, effect])
-    prior = float(np.exp(sd_log_prior(post, level, effect, np.array([value]))[0]))
+    prior = float(sd_log_prior(post, level, effect, np.array([value]))[0])
     if _is_sampled(post):
-        return Evidence(_kernel(draws, value, 0.0, np.inf) / prior, KERNEL)
+        return Evidence(_kernel(draws, value, 0.0, np.inf) / np.exp(prior), KERNEL)
     chosen = _thinned(post, CROSSED_DRAWS if post.design.crossed else NESTED_DRAWS)
     spread = float(np.ptp(draws))
     low, high = max(0.0, float(draws.min()) - spread / 2), float(draws.max()) + spread / 2
@@ -90,9 +90,9 @@ def sd_evidence(post: BayesFit, level: int | None, effect: int, value: float) ->
 
 def correlation_evidence(post: BayesFit, level: int, pair: tuple[int, int], value: float) -> Evidence:
     """Evidence that a correlation has a value."""
-    prior = correlation_prior_density(post, level, pair, value)
+    prior = correlation_log_prior(post, level, pair, value)
     draws = correlation(post.parameters.covariances[level], *pair)
-    return Evidence(_kernel(draws, value, -1.0, 1.0) / prior, KERNEL)
+    return Evidence(_kernel(draws, value, -1.0, 1.0) / np.exp(prior), KERNEL)
 
 
 def standard_error(values: Floats) -> float:

@@ -74,6 +74,10 @@ class _Predictors:
         """Coded columns by name, those of the data and the constant apart."""
         return {column.name: column for column in self.effects if column.atoms and column.name not in self.data}
 
+    def values(self, column: ModelColumn) -> Floats:
+        """A column of the model at every row, (n,)."""
+        return self.design.values[:, [other.key for other in self.design.columns].index(column.key)]
+
     def column(self, name: str) -> Column:
         """A column of the data as the model reads it."""
         column = self.design.columns_read[name]
@@ -168,12 +172,12 @@ def _points(known: _Predictors, given: dict[str, list[Any]], labels: tuple[Any, 
     effects = []
     for level, encoded in zip(design.levels, plain, strict=True):
         Z = encoded.copy()
-        for a, (effect, place) in enumerate(zip(level.effects, level.places, strict=True)):
+        for a, effect in enumerate(level.effects):
             if effect.name in given and effect.name in known.coded:
                 Z[:, a] = np.array(given[effect.name], dtype=float)
             elif _of_group(effect):
                 _refuse_part(effect, given)
-                Z[:, a] = design.values[:, place].mean()
+                Z[:, a] = _mean(known.values(effect))
             else:
                 _refuse_coded_part(effect, given, known)
         effects.append(Z)
@@ -209,8 +213,7 @@ def _note(known: _Predictors, given: Mapping[str, Any]) -> str | None:
         if column.name in given:
             continue
         if _of_group(column):
-            value = known.design.values[:, [c.key for c in known.design.columns].index(column.key)].mean()
-            parts[column.name] = f"{column.name} {value:.4g} (mean)"
+            parts[column.name] = f"{column.name} {_mean(known.values(column)):.4g} (mean)"
             continue
         for name in _reads(column):
             if name not in given:
@@ -239,8 +242,14 @@ def _uses_means(factor: Factor) -> bool:
 def _typical(column: Column) -> Any:
     """The mean, or the most frequent label."""
     if isinstance(column, Numbers):
-        return float(column.values.mean())
+        return _mean(column.values)
     return column.labels[int(np.argmax(np.bincount(column.codes, minlength=len(column.labels))))]
+
+
+def _mean(values: Floats) -> float:
+    """The mean, 0 where rounding alone keeps it from 0."""
+    mean = float(values.mean())
+    return mean if abs(mean) > 1e-12 * float(np.abs(values).max()) else 0.0
 
 
 def _default_values(known: _Predictors, x: str) -> list[Any]:
@@ -251,8 +260,7 @@ def _default_values(known: _Predictors, x: str) -> list[Any]:
             return list(column.labels)
         values = column.values
     else:
-        place = [column.key for column in known.design.columns].index(known.coded[x].key)
-        values = known.design.values[:, place]
+        values = known.values(known.coded[x])
     distinct = np.unique(values)
     return [float(v) for v in (distinct if len(distinct) <= FEW else np.linspace(distinct[0], distinct[-1], 25))]
 
@@ -271,7 +279,7 @@ def _listed_values(values: Any) -> list[Any]:
 def _values(column: Column) -> list[Any]:
     """The entries of a column, missing ones as not a number."""
     if isinstance(column, Numbers):
-        return list(column.values)
+        return [float(value) for value in column.values]
     return [column.labels[code] if code >= 0 else math.nan for code in column.codes.tolist()]
 
 

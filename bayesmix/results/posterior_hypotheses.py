@@ -119,32 +119,38 @@ def parameter_words(post: BayesFit) -> dict[str, Callable[[], Expression]]:
     fixed effect goes before a parameter of the same name.
     """
     design = post.design
-    words: dict[str, Callable[[], Expression]] = {}
-    for name in ("sigma", "sd(residual)"):
-        words[name] = partial(_sigma, post)
-    words["var(residual)"] = partial(_covariance, post, None, (0, 0))
-    for number, level in enumerate(design.levels):
-        ends = [f" | {level.name}", *([""] if len(design.levels) == 1 else [])]
-        words |= {f"icc( {level.name} )": partial(_icc, post, number)}
-        if len(design.levels) == 1:
-            words["icc"] = partial(_icc, post, number)
-        for a, name in enumerate(level.effect_names):
-            words[sd_name(name, level.name)] = partial(_sd, post, number, a)
-            for end in ends:
-                words[f"sd( {name}{end} )"] = partial(_sd, post, number, a)
-                words[f"var( {name}{end} )"] = partial(_covariance, post, number, (a, a))
-        for i, j in level.pairs:
-            for one, other in ((i, j), (j, i)):
-                both = f"{level.effect_names[one]} , {level.effect_names[other]}"
-                for end in ends:
-                    words[f"cov( {both}{end} )"] = partial(_covariance, post, number, (i, j))
-                    words[f"corr( {both}{end} )"] = partial(_correlation, post, number, (i, j))
+    fixed: dict[str, Callable[[], Expression]] = {}
+    for place, name in enumerate(design.fixed_names):
+        fixed[name] = fixed[variable_name(name)] = partial(_fixed, post, name, (place,))
     terms = {term.label: term.columns.tolist() for term in fixed_terms(design)}
-    names = design.fixed_names
-    for word, places in vocabulary(names, terms).words.items():
-        words[word] = partial(_fixed, post, word, places)
-    for place, name in enumerate(names):
-        words.setdefault(variable_name(name), partial(_fixed, post, name, (place,)))
+    for word, places in vocabulary(design.fixed_names, terms).words.items():
+        fixed.setdefault(
+            word, fixed[design.fixed_names[places[0]]] if len(places) == 1 else partial(_fixed, post, word, places)
+        )
+    others: dict[str, Callable[[], Expression]] = {}
+    others["sigma"] = others["sd(residual)"] = partial(_sigma, post)
+    others["var(residual)"] = partial(_covariance, post, None, (0, 0))
+    for number in range(len(design.levels)):
+        others |= _level_words(post, number)
+    return fixed | {word: make for word, make in others.items() if word not in fixed}
+
+
+def _level_words(post: BayesFit, number: int) -> dict[str, Callable[[], Expression]]:
+    """Names of the variance parameters of a level; a space stands for any number of them."""
+    level, words = post.design.levels[number], dict[str, Callable[[], Expression]]()
+    alone = len(post.design.levels) == 1
+    ends = ["", f" | {level.name}"] if alone else [f" | {level.name}"]
+    for word in (f"icc( {level.name} )", *(["icc"] if alone else [])):
+        words[word] = words.get(f"icc( {level.name} )", partial(_icc, post, number))
+    for a, name in enumerate(level.effect_names):
+        sd, variance = partial(_sd, post, number, a), partial(_covariance, post, number, (a, a))
+        words |= {f"sd( {name}{end} )": sd for end in ends} | {sd_name(name, level.name): sd}
+        words |= {f"var( {name}{end} )": variance for end in ends}
+    for i, j in level.pairs:
+        both = [f"{level.effect_names[a]} , {level.effect_names[b]}" for a, b in ((i, j), (j, i))]
+        for kind, make in (("cov", _covariance), ("corr", _correlation)):
+            found = partial(make, post, number, (i, j))
+            words |= {f"{kind}( {names}{end} )": found for names in both for end in ends}
     return words
 
 

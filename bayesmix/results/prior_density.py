@@ -1,4 +1,4 @@
-"""Densities of the priors at single values, for hypotheses that a parameter, or a sum of them, has that value."""
+"""Log densities of the priors at single values, for hypotheses that a parameter, or a sum of them, has that value."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def coefficient_prior(post: BayesFit) -> NormalPrior:
     return NormalPrior(A, mean, sd)
 
 
-def contrast_prior_density(post: BayesFit, contrast: Floats, value: float) -> float:
-    """Prior density of a linear combination of the fixed effects at a value.
+def contrast_log_prior(post: BayesFit, contrast: Floats, value: float) -> float:
+    """Log prior density of a linear combination of the fixed effects at a value.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def contrast_prior_density(post: BayesFit, contrast: Floats, value: float) -> fl
     if flat:
         raise PriorError(f"The prior of '{flat[0]}' is flat.", _IMPROPER, _REMEDY)
     sd = float(np.linalg.norm(weights[used] * prior.sd[used]))
-    return float(stats.norm.pdf(value, weights[used] @ prior.mean[used], sd))
+    return float(stats.norm.logpdf(value, weights[used] @ prior.mean[used], sd))
 
 
 def sd_log_prior(post: BayesFit, level: int | None, effect: int, values: Floats) -> Floats:
@@ -85,8 +85,8 @@ def sd_log_prior(post: BayesFit, level: int | None, effect: int, values: Floats)
     return np.asarray(np.log(2) + stats.t.logpdf(values, prior.df, scale=prior.scale))
 
 
-def correlation_prior_density(post: BayesFit, level: int, pair: tuple[int, int], value: float) -> float:
-    """Prior density of one correlation at a value.
+def correlation_log_prior(post: BayesFit, level: int, pair: tuple[int, int], value: float) -> float:
+    """Log prior density of one correlation at a value.
 
     Under LKJ(eta) of q effects (1 + r)/2 is Beta(a, a) with a = eta - 1 + q/2: Lewandowski, Kurowicka & Joe (2009),
     J. Multivariate Anal. 100:1989-2001, section 3. Uniform partial correlations of two effects are LKJ(1).
@@ -109,4 +109,4 @@ def correlation_prior_density(post: BayesFit, level: int, pair: tuple[int, int],
             "Expected LKJ, of which one correlation has a density in closed form.",
             "Fit with priors='default', or ask for an inequality.",
         )
-    return float(stats.beta.pdf((1 + value) / 2, a, a) / 2)
+    return float(stats.beta.logpdf((1 + value) / 2, a, a) - np.log(2))

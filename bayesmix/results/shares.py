@@ -14,7 +14,7 @@ from bayesmix.design import Design
 from bayesmix.design.groups import is_nested
 from bayesmix.errors import ArgumentError
 from bayesmix.results.components import ICC_NOTE, has_slopes, level_variances
-from bayesmix.results.derived import hand_out, require_choice
+from bayesmix.results.derived import axis_of, hand_out, require_choice
 from bayesmix.results.moments import row_moments
 from bayesmix.results.naming import pick_level
 from bayesmix.results.points import Points, points_along, points_at
@@ -71,8 +71,8 @@ def icc_along(
     names = [other.name for other in fit.design.levels]
     if level is not None or len(names) == 1:
         number = pick_level(fit.design, level)
-        return hand_out(fit, found[:, :, number], {x: points.labels}, prob, draws, points.note)
-    return hand_out(fit, found, {"level": names, x: points.labels}, prob, draws, points.note)
+        return hand_out(fit, found[:, :, number], {axis_of(x): points.labels}, prob, draws, points.note)
+    return hand_out(fit, found, {"level": names, axis_of(x): points.labels}, prob, draws, points.note)
 
 
 def variance_along(fit: Fit, x: Any, values: Any, at: Any, prob: float | None, draws: bool) -> Any:
@@ -83,7 +83,7 @@ def variance_along(fit: Fit, x: Any, values: Any, at: Any, prob: float | None, d
     whole = parts.sum(axis=2, keepdims=True) + residual
     names = [*(level.name for level in fit.design.levels), "residual", "total"]
     found = np.concatenate([parts, residual, whole], axis=2)
-    return hand_out(fit, found, {"part": names, x: points.labels}, prob, draws, points.note)
+    return hand_out(fit, found, {"part": names, axis_of(x): points.labels}, prob, draws, points.note)
 
 
 def correlation_between(
@@ -103,7 +103,7 @@ def correlation_between(
     if kind == "correlation":
         total = np.einsum("cdmml->cdm", parts) + (fit.parameters.sigma**2)[..., None]
         found = found / np.sqrt(total[:, :, None, :, None] * total[:, :, None, None, :])
-    labels: dict[str, Sequence[Any]] = {x: points.labels, f"{x}'": points.labels}
+    labels: dict[str, Sequence[Any]] = {axis_of(x): points.labels, f"{axis_of(x)}'": points.labels}
     names = [other.name for other in fit.design.levels]
     if level is not None or len(names) == 1:
         return hand_out(fit, found[:, :, pick_level(fit.design, level)], labels, prob, draws, points.note)

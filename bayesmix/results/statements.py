@@ -251,12 +251,13 @@ class _Reader(Scanner):
     def _unknown(self, word: str) -> ArgumentError:
         """The answer to a name that is none, with the nearest."""
         word = word.strip("`")
-        names = ["".join(name.split(" ")) if "(" in name else name for name in self._words]
+        first = {id(make): name for name, make in reversed(list(self._words.items()))}  # one spelling of each
+        names = ["".join(name.split(" ")) if "(" in name else name for name in reversed(list(first.values()))]
         folded = {name.casefold(): name for name in names}
         near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.4)
         return ArgumentError(
             f"The hypothesis '{self._text}' names '{word}', which is no parameter.",
-            f"Expected one of {', '.join(dict.fromkeys(names))}.",
+            f"Expected one of {', '.join(names)}.",
             f"Did you mean '{folded[near[0]]}'?" if near else "Choose one of these.",
         )
 
