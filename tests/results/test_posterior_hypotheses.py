@@ -6,14 +6,16 @@ from collections.abc import Callable
 import arviz_stats
 import numpy as np
 import pytest
+import xarray as xr
 from numpy.testing import assert_allclose
 from scipy import stats
 from scipy.special import logsumexp
 
 import bayesmix as bx
 from bayesmix.errors import ArgumentError, PriorError
+from bayesmix.inference.fixed_given import fixed_given
 from bayesmix.inference.priors import choose_priors
-from bayesmix.results.evidence import KERNEL, _kernel, standard_error
+from bayesmix.results.evidence import KERNEL, _kernel, _log_likelihood, _thinned, standard_error
 from bayesmix.results.prior_density import (
     coefficient_prior,
     contrast_log_prior,
@@ -93,7 +95,7 @@ def test_names(pastes: Fits, hsb_fits: Fits) -> None:
 # Equality
 
 
-def grid(fits: Fits, spread: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def grid(fits: Fits, spread: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points of (sigma, sd) by the quantiles of their priors, and log weights of prior times area."""
     place, weight = np.polynomial.legendre.leggauss(spread)
     place, weight = (place + 1) / 2, weight / 2
@@ -154,6 +156,34 @@ def test_kernel_and_exact_agree(hsb_fits: Fits) -> None:
     error = np.hypot(standard_error(terms), row["mcse"])
     assert abs(terms.mean() - row["evidence_ratio"]) < 3 * error
     assert error < 0.15 * row["evidence_ratio"]
+
+
+def test_one_sd_moved(sleepstudy: Fits) -> None:
+    """The likelihood with one sd set to a value and its correlation left, against Sigma written anew."""
+    post, at = sleepstudy.post, 7.5
+    chosen = _thinned(post, 40)
+    assert chosen.shape == (4, 10)
+    kept = {
+        name: draws(sleepstudy, name)[:, ::100].reshape(40, -1)[:, 0]
+        for name in ("sigma", "1|Subject_sigma", "Subject_corr")
+    }
+    assert_allclose(chosen.sigma, kept["sigma"])
+    covariance = kept["Subject_corr"] * kept["1|Subject_sigma"] * at
+    matrix = np.array([[kept["1|Subject_sigma"] ** 2, covariance], [covariance, np.full(40, at**2)]])
+    expected = fixed_given(post.products, coefficient_prior(post), [np.moveaxis(matrix, -1, 0)], chosen.sigma)
+    assert_allclose(_log_likelihood(post, chosen, 0, 1, at), expected.log_likelihood, rtol=1e-10)
+
+
+def test_effects_that_were_sampled(dyestuff2: Fits) -> None:
+    """Where crossed effects were too many to integrate out, kernels take the place of exact densities."""
+    tree = dyestuff2.post.idata.copy()
+    raw = tree["unconstrained_posterior"].to_dataset()
+    tree["unconstrained_posterior"] = xr.DataTree(raw.assign(Batch_effects=raw["sigma"]))
+    post = dataclasses.replace(dyestuff2.post, idata=tree)
+    texts = ["sd(Intercept) = 0", "sigma = 4", "Intercept = 5.5"]
+    found, exact = post.hypothesis(texts), dyestuff2.post.hypothesis(texts)
+    assert set(found["method"]) == {"kernel"}
+    assert_allclose(found["evidence_ratio"], exact["evidence_ratio"], rtol=0.1)
 
 
 def test_signed_draws_folded(hsb_fits: Fits) -> None:
