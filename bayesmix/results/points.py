@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -103,7 +104,8 @@ def points_at(design: Design, at: Any) -> Points:
     if isinstance(at, Mapping):
         given = {str(name): [value] for name, value in at.items()}
         return _points(known, given, (0,))
-    names = [name for name in (*known.data, *known.coded) if name in list(getattr(at, "columns", []))]
+    held = _columns_of(at)
+    names = [name for name in (*known.data, *known.coded) if name in held]
     if not names:
         raise ArgumentError(
             f"at={_shown(at)} names no predictor.",
@@ -114,6 +116,17 @@ def points_at(design: Design, at: Any) -> Points:
     count = len(given[names[0]])
     labels = tuple(at.index) if isinstance(at, pd.DataFrame) else tuple(range(count))
     return _points(known, given, labels)
+
+
+def _columns_of(at: Any) -> list[str]:
+    """Names of the columns of a data frame; none of anything else."""
+    try:
+        return list(nw.from_native(at, eager_only=True).columns)
+    except nw.exceptions.DuplicateError:
+        read_columns(at, ())  # which says so
+        raise
+    except TypeError:
+        return []
 
 
 def points_along(design: Design, x: Any, values: Any, at: Any) -> Points:

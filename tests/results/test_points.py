@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
 
@@ -35,6 +37,16 @@ def test_rows_come_back(bar: str, frame: pd.DataFrame) -> None:
     (found,) = points_at(design, frame).effects
     assert_allclose(found, design.values[:, design.levels[0].places], atol=1e-9)
     assert points_at(design, frame).note is None
+
+
+def test_other_frames(frame: pd.DataFrame) -> None:
+    """Polars and PyArrow; columns that the model does not read are left alone."""
+    design = design_of("1 + x + f", frame)
+    expected = points_at(design, frame.iloc[:5]).effects[0]
+    rows = {"x": frame["x"].iloc[:5].tolist(), "f": frame["f"].iloc[:5].tolist(), "more": [0] * 5}
+    for other in (pl.DataFrame(rows), pa.table(rows), pd.DataFrame(rows, index=list("vwxyz"))):
+        assert_allclose(points_at(design, other).effects[0], expected)
+    assert points_at(design, pd.DataFrame(rows, index=list("vwxyz"))).labels == tuple("vwxyz")
 
 
 def test_typical_values(frame: pd.DataFrame) -> None:
@@ -106,6 +118,7 @@ def test_values_by_themselves(frame: pd.DataFrame) -> None:
         (pd.DataFrame({"xx": [1.0]}), "a data frame of xx"),
         (pd.DataFrame({"x": [1.0, np.nan]}), "nan"),
         (pd.DataFrame({"x": []}), "0 rows"),
+        (pd.DataFrame([[1, 2]], columns=["x", "x"]), "more than once"),
         (pd.DataFrame({"f": ["a", None]}), "nan"),
         (3, "at=3"),
         ("x", "at='x'"),
