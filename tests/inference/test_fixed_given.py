@@ -14,7 +14,7 @@ CASES = [
     ("y ~ x + (x | top)", None),
     ("y ~ x + z + (x | top/inner)", None),
     ("y ~ 0 + f + (x || top) + offset(z)", None),
-    ("y ~ x * f + (1 | top) + (1 | kind)", None),
+    ("y ~ x * z + (1 | top) + (x | kind)", None),
     ("y ~ x + (x | top)", "w"),
     ("y ~ x + z", None),
 ]
