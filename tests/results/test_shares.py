@@ -256,3 +256,17 @@ def test_no_levels_and_weights(rng: np.random.Generator) -> None:
         bx.Model("y ~ x + (1 | top)", frame, weights="w").reml().design_effect()
     with pytest.raises(ArgumentError, match="2 levels"):
         bx.Model("y ~ x + (1 | top/inner)", frame).reml().design_effect(n=5)
+
+
+@pytest.mark.slow
+def test_posterior_icc_of_the_null_model(hsb: pd.DataFrame) -> None:
+    """Of 160 schools the posterior lies around REML's .18035; its sd is about that of the delta method."""
+    model = bx.Model("math ~ 1 + (1 | school)", hsb)
+    draws = model.sample(seed=4, progress=False).icc(draws=True).to_numpy()[..., 0]
+    reml = model.reml()
+    components = reml.variance_components()
+    between, residual = components["estimate"]
+    slope = np.array([residual, -between]) / (between + residual) ** 2
+    expected = np.linalg.norm(slope * components["se"])  # the two estimates are nearly uncorrelated
+    assert abs(draws.mean() - 0.18035) < 0.25 * expected
+    assert_allclose(draws.std(), expected, rtol=0.1)
