@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from bayesmix.results.group_values import each_level, with_fixed
 from bayesmix.results.naming import group_frame, group_order, weights_fact
 from bayesmix.results.parameters import Parameters
 from bayesmix.results.posterior import covariance_draws, draws_of
+from bayesmix.results.posterior_hypotheses import hypothesis_table
 from bayesmix.results.prior_posterior import prior_posterior_data
 from bayesmix.results.prior_table import describe_priors
 from bayesmix.results.sensitivity import has_few_groups, prior_sensitivity, sensitivity_notes
@@ -222,6 +224,55 @@ class BayesFit(Fit):
             return group_frame(self.design, number, names, _group_summary(_all_draws(draws), prob))
 
         return each_level(self.design, level, table)
+
+    def hypothesis(
+        self, hypothesis: str | Sequence[str], *, prob: float | None = None, draws: bool = False, **unknown: Any
+    ) -> pd.DataFrame | xr.DataArray:
+        """Probability and evidence of hypotheses about the parameters.
+
+        Text is read, never run. Parameters: fixed effects as in :meth:`fixed_effects` (a term with one coefficient by
+        its label), ``sigma``, ``sd(ses|school)``, ``var(...)``, ``cov(Intercept,ses|school)``, ``corr(...)`` and
+        ``icc(school)``; the level may be left out where there is one. Between them numbers, ``+ - * / ^ ( )``, and
+        ``sqrt``, ``exp``, ``log``, ``abs``.
+
+        Parameters
+        ----------
+        hypothesis : str or list of str
+            ``"ses > 2"``, ``"ses > 2*minority"``, ``"sd(ses) = 0"``; several may stand in one text, between commas.
+        prob : float, optional
+            Coverage of the intervals, 0.95 by itself.
+        draws : bool
+            Return the draws of left minus right in place of the table.
+
+        Returns
+        -------
+        DataFrame or DataArray
+            Index hypothesis; mean, sd, ci_low, ci_high of left minus right; probability, evidence_ratio, mcse, method.
+            For ``<`` and ``>`` the evidence ratio is the posterior odds, counted over draws. For ``=`` it is the Bayes
+            factor for equality, posterior over prior density (Savage and Dickey), and the probability the one that
+            goes with prior odds of 1; the method says whether exact conditional densities were averaged
+            (``rao-blackwell``) or a kernel was used. mcse is the Monte Carlo error of the evidence ratio (of a
+            kernel without its bias).
+
+        Raises
+        ------
+        ArgumentError
+            Text that is no hypothesis, unknown names, equality of what has no prior density in closed form.
+        PriorError
+            Equality under an improper prior.
+
+        References
+        ----------
+        Dickey (1971), Ann. Math. Statist. 42:204-223.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> post = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb")).sample()  # doctest: +SKIP
+        >>> post.hypothesis(["ses > 2", "sd(ses) = 0"])  # doctest: +SKIP
+        """
+        refuse_unknown("hypothesis", unknown, ("prob", "draws"))
+        return hypothesis_table(self, hypothesis, prob, draws)
 
     def _from_summary(self, number: int, prob: float) -> dict[str, Floats]:
         """Columns from means and sds alone."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
@@ -15,14 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesmix.errors import ArgumentError
+from bayesmix.results.scanning import Scanner
 
 Floats = NDArray[np.float64]
 
-_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_SYMBOL = re.compile(r"[=,+\-*/()]")
-_WORD = re.compile(r"`[^`]*`|[^\s=,+\-*/()]+")
-_BOUNDARY = re.compile(r"[\w.\[\]:`(]")
-
+_SYMBOLS = "=,+-*/()"
 _EXAMPLE = "Write it as 'ses = 0', 'a = b', 'a - 2*b = 1', or several of these separated by commas."
 
 
@@ -252,13 +248,12 @@ def _check_rank(rows: Floats, labels: Sequence[str]) -> None:
         kept.append(rest / left)
 
 
-class _Reader:
+class _Reader(Scanner):
     """Reads one text from left to right; sides are (r, p + 1) arrays: fixed effects, then the number."""
 
     def __init__(self, text: str, known: Vocabulary) -> None:
-        self._text, self._known, self._at = text, known, 0
-        spellings = sorted(known.words, key=len, reverse=True)
-        self._spellings = [(word, re.compile(r"\s*".join(map(re.escape, word.split())))) for word in spellings]
+        super().__init__(text, known.words, _SYMBOLS)
+        self._known = known
 
     def hypotheses(self) -> list[Floats]:
         """All rows, of chains separated by commas."""
@@ -330,69 +325,28 @@ class _Reader:
         self._peek()
         word = self._name()
         if word is not None:
-            side = np.zeros((len(word), p + 1))
-            side[np.arange(len(word)), list(word)] = 1.0
+            places = self._known.words[word]
+            side = np.zeros((len(places), p + 1))
+            side[np.arange(len(places)), list(places)] = 1.0
             return side
         if self._take("("):
             inner = self._side()
             if not self._take(")"):
                 raise self._unreadable("a bracket that is not closed")
             return inner
-        number = _NUMBER.match(self._text, self._at)
-        if number and not _BOUNDARY.match(self._text, number.end()):
-            self._at = number.end()
-            value = float(number.group())
-            if not math.isfinite(value):
-                raise ArgumentError(
-                    f"The hypothesis holds the number {number.group()}, which is infinite.",
-                    "Expected finite numbers.",
-                    "Write a smaller number.",
-                )
-            return _constant(value, p)
-        unknown = _WORD.match(self._text, self._at)
+        number = self._number()
+        if number is not None:
+            return _constant(number, p)
+        unknown = self._unknown_word()
         if unknown:
-            raise _unknown(unknown.group(), self._known)
+            raise _unknown(unknown, self._known)
         raise self._unreadable("an operator or the end where a name or a number belongs")
-
-    def _name(self) -> tuple[int, ...] | None:
-        """The longest known name that stands here, with or without backticks."""
-        quoted = self._text.startswith("`", self._at)
-        for word, pattern in self._spellings:
-            found = pattern.match(self._text, self._at + quoted)
-            if not found:
-                continue
-            if quoted and self._text.startswith("`", found.end()):
-                self._at = found.end() + 1
-                return self._known.words[word]
-            if not quoted and not _BOUNDARY.match(self._text, found.end()):
-                self._at = found.end()
-                return self._known.words[word]
-        return None
 
     def _single(self, side: Floats) -> Floats:
         """A side that is no term of several coefficients, which can not be added."""
         if len(side) > 1:
             raise self._unreadable("a sum with a term of several coefficients")
         return side
-
-    def _peek(self) -> str:
-        """The symbol that comes next, after spaces; empty where there is none."""
-        while self._at < len(self._text) and self._text[self._at].isspace():
-            self._at += 1
-        found = _SYMBOL.match(self._text, self._at)
-        return found.group() if found else ""
-
-    def _take(self, symbol: str) -> bool:
-        """Step over a symbol if it comes next."""
-        if self._peek() != symbol:
-            return False
-        self._at += 1
-        return True
-
-    def _end(self) -> None:
-        """Refuse what is left over."""
-        if self._peek() or self._at < len(self._text):
-            raise self._unreadable("something left over")
 
     def _unreadable(self, what: str) -> ArgumentError:
         """The answer to text that is no hypothesis."""

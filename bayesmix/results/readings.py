@@ -91,14 +91,12 @@ def _read_posterior(post: BayesFit, prob: float) -> tuple[pd.DataFrame, ...]:
     sds = np.concatenate([*columns, post.idata["posterior"]["sigma"].to_numpy()[..., None]], axis=-1)
     index = component_index(design.levels)
     roots = summarise(sds, index[index.get_level_values(1).str.startswith("var")], prob)
-    shares = (
-        post.icc(prob=prob).rename(columns={"mean": "estimate"}) if design.levels else pd.DataFrame(columns=["mean"])
-    )
+    shares: pd.DataFrame = post.icc(prob=prob) if design.levels else pd.DataFrame(columns=["mean"])
     return (
         _fixed_part(_renamed(post.fixed_effects(prob=prob))),
         _renamed(post.variance_components(prob=prob)),
         _renamed(roots),
-        _shares(shares),
+        _shares(shares.rename(columns={"mean": "estimate"})),
         _statistics([np.nan, np.nan, np.nan, np.nan, *_sizes(post)]),
     )
 
