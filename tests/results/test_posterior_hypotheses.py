@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 import bayesmix as bx
 from bayesmix.errors import ArgumentError, PriorError
 from bayesmix.inference.fixed_given import fixed_given
-from bayesmix.inference.priors import choose_priors
+from bayesmix.inference.presets import choose_priors
 from bayesmix.results.evidence import KERNEL, _kernel, _log_likelihood, _thinned, standard_error
 from bayesmix.results.prior_density import (
     coefficient_prior,
@@ -101,7 +101,7 @@ def grid(fits: Fits, spread: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarr
     place, weight = (place + 1) / 2, weight / 2
     sigma, sd = (
         stats.t.ppf(0.5 + place / 2, 4, scale=prior.scale)
-        for prior in (fits.model.priors.sigma, fits.model.priors.levels[0].sds[0])
+        for prior in (fits.model.priors.numbers.sigma, fits.model.priors.levels[0].sds[0])
     )
     return sigma, sd, np.log(weight)
 
