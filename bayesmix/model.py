@@ -19,8 +19,10 @@ from bayesmix.inference.priors import Priors, choose_priors
 from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
+from bayesmix.results.model_page import model_html
 from bayesmix.results.posterior import build_idata
 from bayesmix.results.prior_words import describe_priors, priors_as_json
+from bayesmix.results.provenance import now, sampling_attributes
 from bayesmix.specification import Specification, parse_formula
 
 if TYPE_CHECKING:
@@ -166,8 +168,7 @@ class Model:
         pymc.Model
         """
         refuse_unknown("graph", unknown, ("marginal",))
-        if not isinstance(marginal, bool):
-            raise ArgumentError(f"marginal={marginal!r}.", "Expected True or False.", "Leave it out, or write False.")
+        _require_switch("marginal", marginal)
         if not marginal:
             return explicit_graph(self._design, self._products, self._priors)
         geometry = choose_geometry(self._products, self._reml.solution)
@@ -219,9 +220,19 @@ class Model:
         """
         names = ("draws", "tune", "chains", "cores", "seed", "sampler", "target_accept", "group_effects", "progress")
         refuse_unknown("sample", unknown, names)
+        _require_switch("progress", progress)
+        if not (group_effects is None or isinstance(group_effects, bool | str)):
+            _require_switch("group_effects", group_effects)
+        if not isinstance(sampler, str):
+            raise ArgumentError(f"sampler={sampler!r}.", "Expected 'nutpie' or 'pymc'.", "Choose one of these.")
         settings = Settings(draws, tune, chains, cores, seed, sampler, target_accept, progress)
+        started = now()
         found = draw_posterior(self._design, self._products, self._priors, self._reml.solution, settings, group_effects)
-        attributes = {"formula": self.formula, "sampler": sampler, "priors": priors_as_json(self._design, self._priors)}
+        attributes = {
+            "formula": self.formula,
+            **sampling_attributes(settings, started),
+            "priors": priors_as_json(self._design, self._priors),
+        }
         idata = build_idata(self._design, found.variables, found.raw, found.variances, found.effects, attributes)
         return BayesFit(self._design, self._products, self._priors, idata, found.effects)
 
@@ -230,3 +241,12 @@ class Model:
         weights = f", weights: {self._design.weights_name}" if self._design.weights_name else ""
         lines = [f"Model: {self.formula}", f"  {self.n} rows{', ' if groups else ''}{groups}{weights}", "Priors"]
         return "\n".join([*lines, describe_priors(self._design, self._priors)])
+
+    def _repr_html_(self) -> str:
+        return model_html(self._design, self._priors)
+
+
+def _require_switch(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{name}={value!r}.", "Expected True or False.", "Leave it out, or write False.")
