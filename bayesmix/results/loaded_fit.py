@@ -19,7 +19,7 @@ from bayesmix.inference.draws import EffectDraws
 from bayesmix.inference.naming import effect_name, variable_name
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.naming import group_order
-from bayesmix.results.netcdf_file import DIGEST_KEY, FORMAT_KEY, VERSION_KEY, read_path, read_tree
+from bayesmix.results.netcdf_file import read_path, read_tree
 from bayesmix.results.netcdf_names import rename_all
 from bayesmix.results.posterior import draws_of
 from bayesmix.results.prior_json import priors_from_json
@@ -64,7 +64,7 @@ def load(path: str | Path, **unknown: Any) -> BayesFit:
         raise FileError(
             f"No fit can be made of '{file}': {type(problem).__name__}: {problem}",
             "Expected the model, the data and the draws of a fit.",
-            f"Read it with bayesmix {tree.attrs.get(VERSION_KEY)}, which wrote it.",
+            "Read it with the version of bayesmix that wrote it, which stands at the end of the file.",
         ) from problem
 
 
@@ -102,23 +102,21 @@ def _restore_draws(tree: xr.DataTree, names: dict[str, str]) -> xr.DataTree:
     """The draws with the names they had, as a tree of their own."""
     back = {new: old for old, new in names.items()}
     groups = of_draws(rename_all(tree, back))
-    idata = xr.DataTree.from_dict({path: dataset.drop_encoding() for path, dataset in groups.items()})
-    marks = (FORMAT_KEY, VERSION_KEY, DIGEST_KEY)
-    idata.attrs = {name: value for name, value in idata.attrs.items() if name not in marks}
-    return idata
+    return xr.DataTree.from_dict({path: dataset.drop_encoding() for path, dataset in groups.items()})
 
 
 def _restore_effects(design: Design, idata: xr.DataTree, tables: xr.Dataset, kept: bool) -> EffectDraws:
     """Draws, means and sds of the group effects, groups in depth-first order."""
     posterior = idata["posterior"].to_dataset()
     beta = draws_of(idata, [variable_name(name) for name in design.fixed_names])
+    total = beta.shape[0] * beta.shape[1]
     numbers = range(len(design.levels))
     means, sds = (tuple(tables[f"{name}_{number}"].to_numpy() for number in numbers) for name in ("means", "sds"))
     effects: list[Floats] = []
     for number, level in enumerate(design.levels if kept else ()):
         order = group_order(design, number)
-        found = np.empty((beta.shape[0] * beta.shape[1], len(order), len(level.effects)))
+        found = np.empty((total, len(order), len(level.effects)))
         for a, name in enumerate(level.effect_names):
-            found[:, order, a] = posterior[effect_name(name, level.name)].to_numpy().reshape(len(found), -1)
+            found[:, order, a] = posterior[effect_name(name, level.name)].to_numpy().reshape(total, -1)
         effects.append(found)
-    return EffectDraws(beta.reshape(-1, beta.shape[-1]), tuple(effects) if kept else None, means, sds)
+    return EffectDraws(beta.reshape(total, beta.shape[-1]), tuple(effects) if kept else None, means, sds)

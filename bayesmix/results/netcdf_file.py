@@ -1,26 +1,27 @@
-"""One netCDF file written whole or not at all, and read only where its contents are those that were written."""
+"""One netCDF file written whole or not at all, and read only where its bytes are those that were written."""
 
 from __future__ import annotations
 
 import difflib
-import json
+import re
 import secrets
-import warnings
 from collections.abc import Mapping
-from hashlib import blake2b
+from mmap import ACCESS_READ, mmap
 from os import replace
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from bayesmix.errors import ArgumentError, FileError
+from bayesmix.results.seal import read_seal, write_seal
 
 FORMAT = 1
-# What marks a file as ours; attributes of its root.
-FORMAT_KEY, VERSION_KEY, DIGEST_KEY = "bayesmix_format", "bayesmix_version", "bayesmix_digest"
+# An attribute of the root, by which a file of ours is known also when its seal is gone.
+MARK = "bayesmix_fit"
 
+_NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 _SAVED = "Expected a file that post.save(path) wrote."
 
 
@@ -47,16 +48,20 @@ def require_writable(target: Path) -> None:
     Raises
     ------
     ArgumentError
+        There is no directory, or something that is no file.
+    FileError
+        The system does not say what is there.
     """
-    if not target.parent.is_dir():
+    if _kind(target.parent) != "directory":
         raise ArgumentError(
             f"There is no directory '{target.parent}'.",
             "Expected a path in an existing directory.",
             "Create it first.",
         )
-    if target.is_dir():
+    kind = _kind(target)
+    if kind == "directory":
         raise ArgumentError(f"'{target}' is a directory.", "Expected the path of a file.", "Add a name: 'fit.nc'.")
-    if target.exists() and not target.is_file():
+    if kind == "device":
         raise ArgumentError(f"'{target}' is a device.", "Expected the path of a file.", "Choose another path.")
 
 
@@ -74,23 +79,19 @@ def write_tree(groups: Mapping[str, xr.Dataset], target: Path, version: str) -> 
     Raises
     ------
     FileError
-        It can not be written, or does not read back as what was written; what was there before is kept.
+        It can not be written, holds text that netCDF would cut, or does not read back as what was written; what was
+        there before is kept.
     """
+    _require_text(groups)
     place = target.resolve()
     partial = place.with_name(f".{place.name[:100]}.{secrets.token_hex(6)}.part")
     tree = xr.DataTree.from_dict(dict(groups))
-    tree.attrs = {**tree.attrs, FORMAT_KEY: FORMAT, VERSION_KEY: version}
-    raw = {
-        group.path: {
-            name: {"_FillValue": None} for name, v in group.to_dataset(inherit=False).variables.items() if _is_float(v)
-        }
-        for group in tree.subtree
-    }
+    tree.attrs = {**tree.attrs, MARK: f"format {FORMAT}, version {version}"}
     try:
-        tree.attrs[DIGEST_KEY] = contents_digest(tree)
-        tree.to_netcdf(partial, engine="netcdf4", encoding={path: found for path, found in raw.items() if found})
+        tree.to_netcdf(partial, engine="netcdf4", encoding=_as_they_are(tree))
+        write_seal(partial, FORMAT, version)
         with _opened(partial) as written:
-            same = contents_digest(written) == tree.attrs[DIGEST_KEY]
+            same = written.equals(tree)
         if not same:
             raise ValueError("read back, it is not what was written")
         replace(partial, place)
@@ -105,7 +106,7 @@ def write_tree(groups: Mapping[str, xr.Dataset], target: Path, version: str) -> 
 
 
 def read_tree(path: Path) -> xr.DataTree:
-    """Read a file of ours into memory, its contents checked against their digest.
+    """Read a file of ours into memory, once its seal says that every byte is as it was written.
 
     Raises
     ------
@@ -114,104 +115,108 @@ def read_tree(path: Path) -> xr.DataTree:
     """
     _require_file(path)
     try:
-        with _opened(path) as tree:
-            attributes = dict(tree.attrs)
-            ours = FORMAT_KEY in attributes
-            known = ours and int(attributes[FORMAT_KEY]) == FORMAT
-            if known:
-                tree.load()
-                same = contents_digest(tree) == attributes.get(DIGEST_KEY)
-    except Exception as problem:  # a broken file can raise anything
-        raise _unreadable(path, problem) from problem
-    if not ours:
+        seal = read_seal(path)
+        if seal is None:
+            raise _unsealed(path)
+    except OSError as problem:
+        raise FileError(f"'{path}' can not be read: {problem}.", _SAVED, "Check the rights of the file.") from problem
+    if seal.format != FORMAT:
         raise FileError(
-            f"'{path}' is a netCDF file, but not of a bayesmix fit.",
-            _SAVED,
-            "Read it with arviz.from_netcdf(path) or xarray.open_datatree(path).",
-        )
-    if not known:
-        raise FileError(
-            f"'{path}' has format {attributes[FORMAT_KEY]}, written by bayesmix {attributes.get(VERSION_KEY)}.",
+            f"'{path}' has format {seal.format}, written by bayesmix {seal.version}.",
             f"Expected format {FORMAT}, the newest that this version reads.",
             "Update bayesmix; its draws can be read with arviz.from_netcdf(path).",
         )
-    if not same:
-        raise FileError(
-            f"The contents of '{path}' are not those that were saved: it was damaged or edited.",
-            "Expected draws, data and model as post.save(path) wrote them.",
-            "Copy the file again or sample again; change a loaded fit in Python, not in its file.",
-        )
+    if not seal.intact:
+        raise _changed(path)
+    try:
+        with _opened(path) as tree:
+            tree.load()
+    except (OSError, RuntimeError, ValueError) as problem:
+        raise FileError(f"'{path}' can not be read: {problem}.", _SAVED, "Update netCDF4 and xarray.") from problem
+    tree.attrs = {name: value for name, value in tree.attrs.items() if name != MARK}
     return tree
 
 
-def contents_digest(tree: xr.DataTree) -> str:
-    """A digest of every name, attribute and value of a tree, in no order that a file could change."""
-    found = blake2b(digest_size=32)
-    for group in sorted(tree.subtree, key=lambda one: one.path):
-        dataset = group.to_dataset(inherit=False)
-        attributes = {name: value for name, value in dataset.attrs.items() if name != DIGEST_KEY}
-        found.update(_line(group.path, _plain(attributes)))
-        for name in sorted(map(str, dataset.variables)):
-            variable = dataset.variables[name]
-            values = variable.to_numpy()
-            text = values.dtype.kind in "UOST"
-            kind = "text" if text else values.dtype.newbyteorder("<").str
-            found.update(_line(name, _plain(variable.attrs), list(variable.dims), list(values.shape), kind))
-            if text:
-                found.update(_line(values.ravel().tolist()))
-            else:
-                flat = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(-1)
-                found.update(flat.view(np.uint8).data)
-    return found.hexdigest()
+def _require_text(groups: Mapping[str, xr.Dataset]) -> None:
+    """Refuse text that netCDF cuts at a null character, or can not encode."""
+    texts = [v for dataset in groups.values() for v in dataset.variables.values() if v.dtype.kind in "UOT"]
+    for variable in texts:
+        for value in map(str, variable.to_numpy().ravel()):
+            if _NOT_TEXT.search(value):
+                raise FileError(
+                    f"The label {value!r} along '{', '.join(map(str, variable.dims))}' is no text for netCDF.",
+                    "Expected labels without null characters and lone surrogates.",
+                    "Clean the labels before building the model.",
+                )
 
 
-def _line(*parts: Any) -> bytes:
-    """Parts as one line of JSON."""
-    return json.dumps(parts, sort_keys=True).encode() + b"\n"
-
-
-def _plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
-    """Attributes as text and numbers of Python; of an array with one entry that entry, as netCDF returns it."""
-    arrays = {str(name): np.asarray(value) for name, value in attributes.items()}
-    return {name: array.item() if array.size == 1 else array.tolist() for name, array in arrays.items()}
-
-
-def _is_float(variable: xr.Variable) -> bool:
-    """Whether xarray would mark missing values of a variable, and thereby change their bits."""
-    return bool(variable.dtype.kind == "f")
+def _as_they_are(tree: xr.DataTree) -> dict[str, Any]:
+    """Encoding by which floats keep their bits: xarray would mark those that are missing."""
+    found = {}
+    for group in tree.subtree:
+        variables = group.to_dataset(inherit=False).variables
+        floats: dict[Any, Any] = {name: {"_FillValue": None} for name, v in variables.items() if v.dtype.kind == "f"}
+        if floats:
+            found[group.path] = floats
+    return found
 
 
 def _opened(path: Path) -> xr.DataTree:
     """A tree whose values are read when they are asked for, and not kept."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of attributes that a broken file has; its digest is checked
-        return xr.open_datatree(path.resolve(), engine="netcdf4", cache=False)
+    return xr.open_datatree(path.resolve(), engine="netcdf4", cache=False)
+
+
+def _kind(path: Path) -> str:
+    """What is at a path: a file, a directory, a device or nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "nothing"
+    except OSError as problem:
+        remedy = "Choose a shorter name, or a place you may read."
+        raise FileError(f"'{path}' can not be opened: {problem.strerror}.", "Expected a path.", remedy) from None
+    return "file" if S_ISREG(mode) else "directory" if S_ISDIR(mode) else "device"
 
 
 def _require_file(path: Path) -> None:
     """Refuse a path without a file."""
-    if path.is_file():
+    kind = _kind(path)
+    if kind == "file":
         return
-    if path.is_dir():
-        raise FileError(f"'{path}' is a directory.", _SAVED, "Name the file in it.")
-    if path.exists():
-        raise FileError(f"'{path}' is a device.", _SAVED, "Name a file.")
-    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    if kind != "nothing":
+        raise FileError(f"'{path}' is a {kind}.", _SAVED, "Name a file.")
+    try:
+        beside = [other.name for other in path.parent.iterdir()]
+    except OSError:
+        beside = []
     near = difflib.get_close_matches(path.name, beside, n=1)
     hint = f"Did you mean '{path.with_name(near[0])}'?" if near else "Check the path and the working directory."
     raise FileError(f"There is no file '{path}'.", _SAVED, hint)
 
 
-def _unreadable(path: Path, problem: Exception) -> FileError:
-    """Why a file could not be read: it is no netCDF file at all, or was one."""
-    try:
-        with path.open("rb") as opened:
-            start = opened.read(8)
-    except OSError as refused:
-        return FileError(f"'{path}' can not be opened: {refused}.", _SAVED, "Check the rights of the file.")
-    if start != b"\x89HDF\r\n\x1a\n":
-        found = "is empty" if not start else "is no netCDF file"
-        return FileError(f"'{path}' {found}.", _SAVED, "Check the path, or copy the file again.")
+def _unsealed(path: Path) -> FileError:
+    """Why a file has no seal: it is none of ours, or no longer whole."""
+    with path.open("rb") as opened:
+        start = opened.read(8)
+        if not start:
+            return FileError(f"'{path}' is empty.", _SAVED, "Copy the file again, or sample again.")
+        with mmap(opened.fileno(), 0, access=ACCESS_READ) as contents:
+            ours = contents.find(MARK.encode()) >= 0
+    if ours:
+        return _changed(path)
+    if start.startswith((b"\x89HDF", b"CDF")):
+        return FileError(
+            f"'{path}' is a netCDF file, but not of a bayesmix fit.",
+            _SAVED,
+            "Read it with arviz.from_netcdf(path) or xarray.open_datatree(path).",
+        )
+    return FileError(f"'{path}' is no netCDF file.", _SAVED, "Check the path, or copy the file again.")
+
+
+def _changed(path: Path) -> FileError:
+    """The error for a file whose bytes are not those that were written."""
     return FileError(
-        f"'{path}' is damaged: {type(problem).__name__}: {problem}.", _SAVED, "Copy the file again, or sample again."
+        f"'{path}' is not as it was saved: it was cut off, damaged or edited.",
+        "Expected draws, data and model as post.save(path) wrote them.",
+        "Copy the file again or sample again; change a loaded fit in Python, not in its file.",
     )

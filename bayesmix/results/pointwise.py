@@ -35,7 +35,8 @@ def pointwise_log_likelihood(design: Design, parameters: Parameters, effects: Se
         Normal densities with variance sigma^2 / w_i.
     """
     shape, n = parameters.sigma.shape, design.n
-    beta, sigma = parameters.beta.reshape(-1, parameters.beta.shape[-1]), parameters.sigma.reshape(-1, 1)
+    sigma = parameters.sigma.reshape(-1, 1)
+    beta = parameters.beta.reshape(len(sigma), parameters.beta.shape[-1])
     flat = [u.reshape(-1, *u.shape[2:]) for u in effects]
     log_weights = 0.0 if design.weights is None else 0.5 * np.log(design.weights)
     root_weights = 1.0 if design.weights is None else np.sqrt(design.weights)

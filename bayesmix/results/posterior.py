@@ -63,6 +63,8 @@ def build_idata(
         for variable in variables
         for value in (raw.values[variable.name],)
     }
+    # In one order of memory, as a file returns them: sums over draws depend on it in their last digit.
+    posterior = {name: (dims, np.ascontiguousarray(values)) for name, (dims, values) in posterior.items()}
     stats = raw.stats.drop_vars([name for name in raw.stats.data_vars if raw.stats[name].dtype == object])
     return xr.DataTree.from_dict(
         {
@@ -78,7 +80,8 @@ def draws_of(idata: xr.DataTree, names: Sequence[str]) -> Floats:
     """Scalar variables side by side, (chains, draws, len(names))."""
     posterior = idata["posterior"].to_dataset()
     empty = np.zeros((*posterior["sigma"].shape, 0))
-    return np.concatenate([empty, *(posterior[name].to_numpy()[..., None] for name in names)], axis=-1)
+    values = [posterior[name].to_numpy()[..., None] for name in names]
+    return np.ascontiguousarray(np.concatenate([empty, *values], axis=-1))
 
 
 def covariance_draws(idata: xr.DataTree, level: Level) -> Floats:
