@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+_MOST_DRAWS = 100_000_000
+
 
 class Model:
     """A multilevel model of one data set.
@@ -226,6 +228,7 @@ class Model:
         if not isinstance(sampler, str):
             raise ArgumentError(f"sampler={sampler!r}.", "Expected 'nutpie' or 'pymc'.", "Choose one of these.")
         settings = Settings(draws, tune, chains, cores, seed, sampler, target_accept, progress)
+        _require_size(settings)
         started = now()
         found = draw_posterior(self._design, self._products, self._priors, self._reml.solution, settings, group_effects)
         attributes = {
@@ -250,3 +253,18 @@ def _require_switch(name: str, value: Any) -> None:
     """Refuse what is neither True nor False."""
     if not isinstance(value, bool):
         raise ArgumentError(f"{name}={value!r}.", "Expected True or False.", "Leave it out, or write False.")
+
+
+def _require_size(settings: Settings) -> None:
+    """Refuse numbers beyond what the samplers can count, which end the process."""
+    if settings.seed is not None and settings.seed >= 2**64:
+        raise ArgumentError(
+            f"seed={settings.seed}.", f"Expected a whole number below 2^64, {2**64}.", "Choose a smaller one."
+        )
+    total = int(settings.chains) * (int(settings.draws) + int(settings.tune))
+    if total > _MOST_DRAWS:
+        raise ArgumentError(
+            f"draws={settings.draws}, tune={settings.tune}, chains={settings.chains}: {total} draws.",
+            f"Expected at most {_MOST_DRAWS}.",
+            "A few thousand do for most posteriors.",
+        )
