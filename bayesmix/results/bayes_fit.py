@@ -70,7 +70,7 @@ class BayesFit(Fit):
         """Draws of fixed effects and variance parameters, (chains, draws, ...)."""
         beta = draws_of(self.idata, [variable_name(name) for name in self.design.fixed_names])
         covariances = tuple(covariance_draws(self.idata, level) for level in self.design.levels)
-        return Parameters(beta, np.ascontiguousarray(self.idata["posterior"]["sigma"]), covariances)
+        return Parameters(beta, self.idata["posterior"]["sigma"].to_numpy(), covariances)
 
     def effect_values(self, number: int) -> Floats:
         """Draws of the effects of a level, (chains, draws, J, q), groups in the order of their labels.
@@ -88,8 +88,7 @@ class BayesFit(Fit):
             )
         level = self.design.levels[number]
         posterior = self.idata["posterior"].to_dataset()
-        values = [posterior[effect_name(name, level.name)].to_numpy() for name in level.effect_names]
-        return np.ascontiguousarray(np.stack(values, axis=-1))
+        return np.stack([posterior[effect_name(name, level.name)].to_numpy() for name in level.effect_names], axis=-1)
 
     def tabulate(self, values: Floats, index: pd.Index[Any], prob: float | None = None) -> pd.DataFrame:
         """A table of a derived quantity: mean, ci_low, ci_high."""

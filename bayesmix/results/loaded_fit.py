@@ -24,7 +24,7 @@ from bayesmix.results.netcdf_names import rename_all
 from bayesmix.results.posterior import draws_of
 from bayesmix.results.prior_json import priors_from_json
 from bayesmix.results.saved_columns import rebuild_frame
-from bayesmix.results.saved_fit import OWN, of_draws, outline
+from bayesmix.results.saved_fit import OWN, outline
 from bayesmix.specification import parse_formula
 
 Floats = NDArray[np.float64]
@@ -101,7 +101,8 @@ def _rebuild_design(model: dict[str, Any], tables: xr.Dataset) -> Design:
 def _restore_draws(tree: xr.DataTree, names: dict[str, str]) -> xr.DataTree:
     """The draws with the names they had, as a tree of their own."""
     back = {new: old for old, new in names.items()}
-    groups = of_draws(rename_all(tree, back))
+    groups = rename_all(tree, back)
+    del groups[f"/{OWN}"]
     return xr.DataTree.from_dict({path: dataset.drop_encoding() for path, dataset in groups.items()})
 
 

@@ -88,7 +88,7 @@ def write_tree(groups: Mapping[str, xr.Dataset], target: Path, version: str) -> 
     tree = xr.DataTree.from_dict(dict(groups))
     tree.attrs = {**tree.attrs, MARK: f"format {FORMAT}, version {version}"}
     try:
-        tree.to_netcdf(partial, engine="netcdf4", encoding=_as_they_are(tree))
+        tree.to_netcdf(partial, engine="netcdf4")
         write_seal(partial, FORMAT, version)
         with _opened(partial) as written:
             same = written.equals(tree)
@@ -148,17 +148,6 @@ def _require_text(groups: Mapping[str, xr.Dataset]) -> None:
                     "Expected labels without null characters and lone surrogates.",
                     "Clean the labels before building the model.",
                 )
-
-
-def _as_they_are(tree: xr.DataTree) -> dict[str, Any]:
-    """Encoding by which floats keep their bits: xarray would mark those that are missing."""
-    found = {}
-    for group in tree.subtree:
-        variables = group.to_dataset(inherit=False).variables
-        floats: dict[Any, Any] = {name: {"_FillValue": None} for name, v in variables.items() if v.dtype.kind == "f"}
-        if floats:
-            found[group.path] = floats
-    return found
 
 
 def _opened(path: Path) -> xr.DataTree:

@@ -80,8 +80,7 @@ def draws_of(idata: xr.DataTree, names: Sequence[str]) -> Floats:
     """Scalar variables side by side, (chains, draws, len(names))."""
     posterior = idata["posterior"].to_dataset()
     empty = np.zeros((*posterior["sigma"].shape, 0))
-    values = [posterior[name].to_numpy()[..., None] for name in names]
-    return np.ascontiguousarray(np.concatenate([empty, *values], axis=-1))
+    return np.concatenate([empty, *(posterior[name].to_numpy()[..., None] for name in names)], axis=-1)
 
 
 def covariance_draws(idata: xr.DataTree, level: Level) -> Floats:

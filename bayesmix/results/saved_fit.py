@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +57,7 @@ def save_fit(fit: BayesFit, path: Any) -> Path:
         "design": outline(design),
     }
     tables["model"] = ((), json.dumps(model))
-    groups = {**of_draws(rename_all(fit.idata, names)), f"/{OWN}": xr.Dataset(tables)}
+    groups = {**rename_all(fit.idata, names), f"/{OWN}": xr.Dataset(tables)}
     write_tree(groups, given, __version__)
     return given
 
@@ -84,8 +83,3 @@ def outline(design: Design) -> dict[str, Any]:
         "dropped": list(design.dropped),
         "levels": levels,
     }
-
-
-def of_draws(groups: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
-    """The groups but the one that holds the model."""
-    return {path: dataset for path, dataset in groups.items() if path.split("/")[1] != OWN}

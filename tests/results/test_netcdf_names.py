@@ -40,7 +40,7 @@ def test_dimensions_and_coordinates_are_renamed_together() -> None:
         (["<", "_x3C_"], {"<": "_x3C__2"}),
         (["\xe9", "e\u0301"], {"e\u0301": "\xe9_2"}),
         (["e\u0301", "E\u0301"], {"e\u0301": "\xe9", "E\u0301": "\xc9"}),
-        (["", " "], {"": "_x_", " ": "_x20_"}),
+        (["", " ", "a "], {"": "_x_", " ": "_x20_", "a ": "a_x20_"}),
         (["_nc4_non_coord_x"], {"_nc4_non_coord_x": "_x5F_nc4_non_coord_x"}),
     ],
 )
