@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bayesmix.results.homogeneity import homogeneity_test
     from bayesmix.results.likelihood_fit import LikelihoodFit
     from bayesmix.results.likelihood_ratio import LikelihoodRatioTest, lrt
+    from bayesmix.results.loaded_fit import load
     from bayesmix.results.published import Published
     from bayesmix.results.wald_test import WaldTest, wald
 
@@ -37,6 +38,7 @@ _HOMES = {
     "explain_difference": "bayesmix.results.dialects.explain",
     "homogeneity_test": "bayesmix.results.homogeneity",
     "list_datasets": "bayesmix.datasets",
+    "load": "bayesmix.results.loaded_fit",
     "load_dataset": "bayesmix.datasets",
     "lrt": "bayesmix.results.likelihood_ratio",
     "wald": "bayesmix.results.wald_test",
@@ -57,6 +59,7 @@ __all__ = [
     "explain_difference",
     "homogeneity_test",
     "list_datasets",
+    "load",
     "load_dataset",
     "lrt",
     "wald",
@@ -72,4 +75,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted([*__all__, "__version__"])

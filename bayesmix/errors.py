@@ -53,6 +53,10 @@ class PriorError(BayesmixError):
     """A prior is missing, unknown, or would leave the posterior improper."""
 
 
+class FileError(BayesmixError):
+    """A file can not be written, or does not hold what it should."""
+
+
 class BayesmixWarning(UserWarning):
     """Something in the model or the data that changes what is fitted, and that you should know."""
 
@@ -98,7 +102,7 @@ def refuse_unknown(
         If there is any.
     """
     for name, value in unknown.items():
-        expected = f"Expected one of {', '.join(offered)}."
+        expected = f"Expected one of {', '.join(offered)}." if offered else "Expected none."
         if name == "REML":
             raise ArgumentError(
                 f"{function} was given REML={value!r}.",

@@ -21,9 +21,11 @@ from bayesmix.inference.prior_draws import draw_prior, draw_responses
 from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
+from bayesmix.results.model_page import model_html
 from bayesmix.results.posterior import build_idata, build_prior
 from bayesmix.results.prior_json import priors_as_json
 from bayesmix.results.prior_table import PriorTable, describe_priors, make_priors, set_priors
+from bayesmix.results.provenance import now, sampling_attributes
 from bayesmix.specification import Specification, parse_formula
 
 if TYPE_CHECKING:
@@ -305,13 +307,21 @@ class Model:
         names = ("draws", "tune", "chains", "cores", "seed", "sampler", "target_accept", "group_effects", "progress")
         refuse_unknown("sample", unknown, names)
         settings = Settings(draws, tune, chains, cores, seed, sampler, target_accept, progress)
+        started = now()
         found = draw_posterior(self._design, self._products, self._priors, self._reml.solution, settings, group_effects)
-        attributes = {"formula": self.formula, "sampler": sampler, "priors": priors_as_json(self._design, self._priors)}
+        attributes = {
+            "formula": self.formula,
+            **sampling_attributes(settings, started),
+            "priors": priors_as_json(self._design, self._priors),
+        }
         idata = build_idata(self._design, found.variables, found.raw, found.variances, found.effects, attributes)
-        return BayesFit(self._design, self._products, self._priors, idata, found.effects)
+        return BayesFit(self._design, self._products, self.priors, idata, found.effects)
 
     def __repr__(self) -> str:
         groups = ", ".join(f"{count} groups of {name}" for name, count in self.groups.items())
         weights = f", weights: {self._design.weights_name}" if self._design.weights_name else ""
         lines = [f"Model: {self.formula}", f"  {self.n} rows{', ' if groups else ''}{groups}{weights}", "Priors"]
         return "\n".join([*lines, describe_priors(self._design, self._priors)])
+
+    def _repr_html_(self) -> str:
+        return model_html(self._design, self._priors)

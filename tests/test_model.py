@@ -1,5 +1,7 @@
 """The front door: what a model says of itself, keywords of other programs, and that it leaves its inputs alone."""
 
+import copy
+import pickle
 import re
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from numpy.testing import assert_array_equal
 import bayesmix as bx
 from bayesmix.errors import ArgumentError, BayesmixError
 from tests.bayes import fits
+from tests.fabricated import fabricated
 
 # Keywords
 
@@ -137,7 +140,7 @@ def test_repr(hsb_model: bx.Model, egsingle_model: bx.Model, hsb: pd.DataFrame) 
     ]  # fmt: skip
     assert "1721 groups of schoolid:childid, 60 groups of schoolid" in repr(egsingle_model)
     flat = repr(bx.Model("math ~ ses + (ses | school)", hsb, priors="flat"))
-    assert flat.count("flat") == 5 and "uniform partial correlations" in flat
+    assert flat.count(" flat ") == 5 and "uniform partial correlations" in flat
     assert repr(bx.Model("math ~ ses", hsb)).splitlines()[1] == "  7185 rows"
 
 
@@ -195,7 +198,61 @@ def test_graphs(hsb_model: bx.Model) -> None:
     assert {"Intercept", "1|school", "ses|school", "school_corr"} <= reported
 
 
+# Fits elsewhere
+
+
+SENT = (
+    "math ~ scale(ses) + within(ses) + (ses | school)", "math ~ poly(ses, 2) + (1 | school)", "math ~ ses",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("send", [lambda fit: pickle.loads(pickle.dumps(fit)), copy.deepcopy, copy.copy])
+@pytest.mark.parametrize("formula", SENT)
+def test_fits_can_be_sent(
+    formula: str, send: Callable[[Any], Any], hsb: pd.DataFrame, rng: np.random.Generator
+) -> None:
+    """Likelihood fits, posteriors and models, used before or not, are the same in another process."""
+    model = bx.Model(formula, hsb)
+    fit, post = model.reml(), fabricated(model, rng)
+    assert send(model).reml().summary() == fit.summary()
+    for one in (fit, post):
+        fresh = send(one)
+        assert fresh.summary() == one.summary()
+        assert send(one).summary() == one.summary()  # what was computed meanwhile goes along
+        new = fresh.design.encode(hsb.iloc[:5])
+        assert_array_equal(new.fixed, one.design.encode(hsb.iloc[:5]).fixed)
+        with pytest.raises(TypeError):
+            fresh.design.memory.constants["more"] = 1
+
+
+def test_fits_in_processes_of_joblib(hsb_reml: bx.LikelihoodFit) -> None:
+    joblib = pytest.importorskip("joblib")
+    with joblib.parallel_config(backend="multiprocessing"):
+        found = joblib.Parallel(n_jobs=2)(joblib.delayed(_criterion)(fit) for fit in (hsb_reml, hsb_reml))
+    assert found == [hsb_reml.criterion, hsb_reml.criterion]
+
+
+def _criterion(fit: bx.LikelihoodFit) -> float:
+    return fit.criterion
+
+
 # Inputs
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("progress", "no"), ("progress", None), ("progress", 1), ("sampler", ["nutpie"]), ("sampler", None),
+        ("sampler", np.array(["a", "b"])), ("group_effects", np.array([1, 2])), ("group_effects", 1),
+        ("group_effects", "all"), ("target_accept", "high"), ("target_accept", np.array([0.8, 0.9])),
+        ("draws", 10.5), ("draws", np.array([10, 20])), ("draws", 2**40), ("cores", "2"), ("seed", "one"),
+        ("seed", 2**64),
+    ],
+)  # fmt: skip
+def test_wrong_settings_of_sampling(keyword: str, value: Any, hsb_model: bx.Model) -> None:
+    """Answered at the door, with the name of the keyword and what it may be."""
+    with pytest.raises(ArgumentError, match=rf"^{keyword}=.* Expected "):
+        hsb_model.sample(**{keyword: value})
 
 
 def test_data_are_left_alone(dataset: Callable[[str], pd.DataFrame]) -> None:
@@ -269,7 +326,7 @@ def test_importing_is_lazy() -> None:
 
 
 def test_public_names() -> None:
-    assert set(bx.__all__) <= set(dir(bx))
+    assert dir(bx) == sorted([*bx.__all__, "__version__"])  # and nothing that is imported
     for name in bx.__all__:
         assert getattr(bx, name).__module__.startswith("bayesmix")
     with pytest.raises(AttributeError, match="no attribute 'Modell'"):

@@ -48,13 +48,21 @@ class Memory:
     group_means: Mapping[Call, Mapping[Any, float]] = field(default_factory=dict)
     polynomials: Mapping[Call, Polynomials] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("constants", "group_means", "polynomials"):
+            object.__setattr__(self, name, MappingProxyType(getattr(self, name)))
+
+    def __reduce__(self) -> tuple[type[Memory], tuple[dict[Any, Any], ...]]:
+        # Views of dicts can not be pickled, and a fit is sent to other processes.
+        return Memory, (dict(self.constants), dict(self.group_means), dict(self.polynomials))
+
 
 def learn(factors: list[Factor], columns: Mapping[str, Column], default_group: str | None) -> Memory:
     """Remember what the transforms of these factors need to be applied to other data."""
     constants: dict[Call, tuple[float, float]] = {}
     group_means: dict[Call, Mapping[Any, float]] = {}
     polynomials: dict[Call, Polynomials] = {}
-    memory = Memory(constants, group_means, polynomials)
+    memory = Memory(constants, group_means, polynomials)  # shows what is learned below
     for factor in factors:
         for call in calls_of(factor.expression):
             if call in constants or call in group_means or call in polynomials:
@@ -78,7 +86,7 @@ def learn(factors: list[Factor], columns: Mapping[str, Column], default_group: s
                 counts = np.bincount(group.codes, minlength=len(group.labels))
                 means = sums / np.maximum(counts, 1)
                 group_means[call] = dict(zip(group.labels, means.tolist(), strict=True))
-    return Memory(MappingProxyType(constants), MappingProxyType(group_means), MappingProxyType(polynomials))
+    return memory
 
 
 def _is_raw(call: Call) -> bool:

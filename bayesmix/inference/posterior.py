@@ -105,7 +105,8 @@ def _roles(design: Design, priors: Priors) -> tuple[int, ...]:
 
 def _keep_effects(group_effects: bool | str | None, products: CrossProducts, settings: Settings) -> bool:
     """Whether draws of group effects are kept."""
-    if not (group_effects is None or isinstance(group_effects, bool) or group_effects == "summary"):
+    summary = isinstance(group_effects, str) and group_effects == "summary"
+    if not (group_effects is None or isinstance(group_effects, bool) or summary):
         raise ArgumentError(
             f"group_effects={group_effects!r}.",
             "Expected True, False, 'summary' or None.",

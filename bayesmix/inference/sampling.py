@@ -19,6 +19,9 @@ from bayesmix.inference.variables import FreeVariable, jittered, unconstrained
 
 Floats = NDArray[np.float64]
 
+# Warm-up and kept draws of all chains; beyond, the sampler's arrays end the process.
+MOST_DRAWS = 100_000_000
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -56,13 +59,32 @@ class Settings:
                 raise ArgumentError(
                     f"{name}={value!r}.", f"Expected a whole number of at least {least}.", f"Correct {name}."
                 )
-        if self.sampler not in ("nutpie", "pymc"):
+        if not isinstance(self.progress, bool):
+            raise ArgumentError(
+                f"progress={self.progress!r}.", "Expected True or False.", "Leave it out, or write False."
+            )
+        self._require_size()
+        if not isinstance(self.sampler, str) or self.sampler not in ("nutpie", "pymc"):
             raise ArgumentError(
                 f"sampler={self.sampler!r} is not offered.", "Expected 'nutpie' or 'pymc'.", "Choose one of these."
             )
         target = self.target_accept
         if target is not None and not (isinstance(target, float | np.floating) and 0 < target < 1):
             raise ArgumentError(f"target_accept={target!r}.", "Expected a number between 0 and 1.", "Try 0.95.")
+
+    def _require_size(self) -> None:
+        """Refuse numbers beyond what the samplers can count, which end the process."""
+        if self.seed is not None and self.seed >= 2**64:
+            raise ArgumentError(
+                f"seed={self.seed}.", f"Expected a whole number below 2^64, {2**64}.", "Choose a smaller one."
+            )
+        total = int(self.chains) * (int(self.draws) + int(self.tune))
+        if total > MOST_DRAWS:
+            raise ArgumentError(
+                f"draws={self.draws}, tune={self.tune}, chains={self.chains}: {total} draws.",
+                f"Expected at most {MOST_DRAWS}.",
+                "A few thousand do for most posteriors.",
+            )
 
     @property
     def workers(self) -> int:

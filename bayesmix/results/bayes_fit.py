@@ -16,19 +16,21 @@ from numpy.typing import NDArray
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.inference.draws import EffectDraws
-from bayesmix.inference.naming import effect_name, given_name, variable_name
-from bayesmix.inference.priors import Priors
-from bayesmix.results.components import ICC_NOTE, component_index, component_values, has_slopes
+from bayesmix.inference.naming import effect_name, variable_name
+from bayesmix.results.components import component_index, component_values
 from bayesmix.results.fit import Fit
 from bayesmix.results.group_values import each_level, with_fixed
-from bayesmix.results.naming import group_frame, group_order, weights_fact
+from bayesmix.results.naming import group_frame, group_order
 from bayesmix.results.parameters import Parameters
+from bayesmix.results.pointwise import add_log_likelihood
 from bayesmix.results.posterior import covariance_draws, draws_of
 from bayesmix.results.posterior_hypotheses import hypothesis_table
+from bayesmix.results.posterior_summary import posterior_summary
 from bayesmix.results.prior_posterior import prior_posterior_data
-from bayesmix.results.prior_table import describe_priors
-from bayesmix.results.sensitivity import has_few_groups, prior_sensitivity, sensitivity_notes
-from bayesmix.tables import Header, format_summary, format_table
+from bayesmix.results.prior_table import PriorTable
+from bayesmix.results.saved_fit import save_fit
+from bayesmix.results.sensitivity import prior_sensitivity
+from bayesmix.tables import Summary
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -44,9 +46,6 @@ _OF_ESTIMATES = {
     "seed": "The draws are those of the posterior; leave it out.",
 }
 
-# Importance sampling from fewer draws of a chain says nothing.
-LEAST_DRAWS = 100
-
 
 @dataclass(frozen=True, repr=False)
 class BayesFit(Fit):
@@ -58,8 +57,8 @@ class BayesFit(Fit):
         Names and data.
     products : CrossProducts
         What was fitted.
-    priors : Priors
-        The numbers used.
+    priors : PriorTable
+        As :attr:`Model.priors`; ``.numbers`` are what was sampled with.
     idata : DataTree
         All draws, as ArviZ reads them.
     effects : EffectDraws
@@ -68,7 +67,7 @@ class BayesFit(Fit):
 
     design: Design
     products: CrossProducts
-    priors: Priors
+    priors: PriorTable
     idata: xr.DataTree
     effects: EffectDraws
 
@@ -284,58 +283,21 @@ class BayesFit(Fit):
         half = float(ndtri(0.5 + prob / 2)) * sd
         return {"mean": mean, "sd": sd, "ci_low": mean - half, "ci_high": mean + half}
 
-    def summary(self, **unknown: Any) -> str:
-        """The posterior as text."""
-        refuse_unknown("summary", unknown, (), _OF_ESTIMATES)
-        design = self.design
-        fixed, components = self.fixed_effects(), self.variance_components()
-        both = pd.concat([fixed, components])
-        sizes = " · ".join(f"{level.name} {len(level.grouping.labels)}" for level in design.levels)
-        missing = f" ({design.n_missing} left out: values missing)" if design.n_missing else ""
-        chains = self.idata["posterior"].sizes
-        largest = both["r_hat"].max()
-        r_hat = "no R-hat from one chain" if np.isnan(largest) else f"largest R-hat {largest:.3f}"
-        facts = [
-            ("Formula", design.specification.formula),
-            ("Rows", f"{design.n}{missing}"),
-            *([("Groups", sizes)] if sizes else []),
-            *weights_fact(design),
-            (
-                "Draws",
-                f"{chains['chain']} chains of {chains['draw']}; {self.divergences} divergences; {r_hat}, "
-                f"smallest bulk ESS {both['ess_bulk'].min():.0f}",
-            ),
-        ]
-        shown = {"ess_bulk": 0, "ess_tail": 0, "r_hat": 3}
-        sections = [
-            ("Variance components", format_table(components, shown)),
-            ("Fixed effects", format_table(fixed, shown)),
-            ("Priors", describe_priors(self.design, self.priors)),
-        ]
-        if design.levels:
-            sections.insert(1, ("Intraclass correlation", format_table(self.icc())))
-        name = "Multilevel model" if design.levels else "Linear model"
-        return format_summary(Header(f"{name}, posterior by NUTS", facts), sections, self._notes(both))
+    def summary(self, *, prob: float = 0.95, **unknown: Any) -> Summary:
+        """The posterior as text (HTML in a notebook).
 
-    def _notes(self, both: pd.DataFrame) -> list[str]:
-        """What a reader must know besides the numbers."""
-        notes = [*self.design.notes]
-        sampled = [v for v in self.design.levels if given_name(v.name) in self.idata["unconstrained_posterior"]]
-        if sampled:
-            count = sum(len(level.grouping.labels) * len(level.effects) for level in sampled)
-            notes.append(
-                f"The {count} effects of {' and '.join(level.name for level in sampled)} were sampled beside the "
-                "variance parameters: crossed, they are too many to be integrated out at every step."
-            )
-        if has_slopes(self.design.levels):
-            notes.append(ICC_NOTE)
-        if has_few_groups(self.design) and self.parameters.sigma.shape[1] >= LEAST_DRAWS:
-            notes += sensitivity_notes(self.design, self._sensitivity)
-        if self.divergences:
-            notes.append(f"{self.divergences} divergent transitions: sample again with target_accept=0.95.")
-        if both["r_hat"].max() > 1.01:
-            notes.append("Some R-hat exceeds 1.01: the chains disagree; sample with more tune and draws.")
-        return notes
+        Parameters
+        ----------
+        prob : float
+            Coverage of the intervals.
+
+        Returns
+        -------
+        Summary
+            A str.
+        """
+        refuse_unknown("summary", unknown, ("prob",), _OF_ESTIMATES)
+        return posterior_summary(self, prob)
 
     def prior_sensitivity(self, **unknown: Any) -> pd.DataFrame:
         """How sensitive each parameter is to its priors and to the data, by power-scaling.
@@ -353,7 +315,7 @@ class BayesFit(Fit):
 
     @cached_property
     def _sensitivity(self) -> pd.DataFrame:
-        return prior_sensitivity(self.design, self.products, self.priors, self.idata, self.parameters)
+        return prior_sensitivity(self.design, self.products, self.priors.numbers, self.idata, self.parameters)
 
     def prior_posterior(self, *, points: int = 200, **unknown: Any) -> pd.DataFrame:
         """Prior and posterior density of every parameter, for a plot of the two.
@@ -370,32 +332,69 @@ class BayesFit(Fit):
             other columns, as its prior is stated.
         """
         refuse_unknown("prior_posterior", unknown, ("points",))
-        return prior_posterior_data(self.design, self.products, self.priors, self.parameters, points)
+        return prior_posterior_data(self.design, self.products, self.priors.numbers, self.parameters, points)
 
     def __repr__(self) -> str:
         return self.summary()
 
-    def save(self, path: str | Path) -> Path:
-        """Write all draws and the model's description to one netCDF file.
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    def with_log_likelihood(self) -> xr.DataTree:
+        """All draws, with the log likelihood of every row beside them, as ``arviz.loo`` reads it.
+
+        Each row is given the effects of its groups, log p(y_i | beta, u, sigma): leaving out a row then asks how well
+        other rows of known groups are predicted, not rows of new groups; the group's attributes say so. With weights
+        the variance of a row is sigma^2 over its weight. ``idata`` itself is not changed. Takes 8 bytes for each draw
+        of each row.
+
+        Returns
+        -------
+        DataTree
+            The groups of ``idata`` and ``log_likelihood``, variable y (chain, draw, row).
+
+        Raises
+        ------
+        ArgumentError
+            The draws of the group effects were not kept.
+
+        References
+        ----------
+        Vehtari, Gelman and Gabry (2017), Practical Bayesian model evaluation using leave-one-out cross-validation and
+        WAIC, Statistics and Computing 27:1413-1432, doi:10.1007/s11222-016-9696-4.
+
+        Examples
+        --------
+        >>> import arviz as az  # doctest: +SKIP
+        >>> az.loo(post.with_log_likelihood())  # doctest: +SKIP
+        """
+        effects = tuple(self.effect_values(number) for number in range(len(self.design.levels)))
+        return add_log_likelihood(self.idata, self.design, self.parameters, effects)
+
+    def save(self, path: str | Path, **unknown: Any) -> Path:
+        """Write draws, data and model to one netCDF file, which :func:`bayesmix.load` reads.
+
+        ArviZ reads its draws unaided (``arviz.from_netcdf``). The group ``bayesmix`` holds the rows of every column
+        that the formula reads, and formula and priors as JSON; a name that netCDF refuses is changed in the file only.
 
         Parameters
         ----------
         path : str or Path
-            Where to; an existing file is replaced.
+            Where to; an existing file is replaced once the new one is complete.
 
         Returns
         -------
         Path
+
+        Raises
+        ------
+        ArgumentError
+            No path, or one where no file can be.
+        FileError
+            The file can not be written; what was there before is kept.
         """
-        target = Path(path)
-        if not target.parent.is_dir():
-            raise ArgumentError(
-                f"There is no directory '{target.parent}'.",
-                "Expected a path in an existing directory.",
-                "Create it first.",
-            )
-        self.idata.to_netcdf(target)
-        return target
+        refuse_unknown("save", unknown, ())
+        return save_fit(self, path)
 
 
 def summarise(draws: Floats, index: pd.Index[Any], prob: float) -> pd.DataFrame:

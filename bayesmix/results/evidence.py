@@ -58,7 +58,7 @@ class Evidence:
 def contrast_evidence(post: BayesFit, contrast: Floats, value: float) -> Evidence:
     """Evidence that a linear combination of the fixed effects has a value; normal given the variance parameters."""
     prior = contrast_log_prior(post, contrast, value)
-    if _is_sampled(post) or post.priors.given:
+    if _is_sampled(post) or post.priors.numbers.given:
         draws = post.parameters.beta @ contrast
         return Evidence(_kernel(draws, value, -np.inf, np.inf) / np.exp(prior), KERNEL)
     chosen = _thinned(post, 4000 if not post.design.crossed else NESTED_DRAWS)
@@ -78,7 +78,7 @@ def sd_evidence(post: BayesFit, level: int | None, effect: int, value: float) ->
     if level is not None:
         draws = np.sqrt(post.parameters.covariances[level][..., effect, effect])
     prior = require_density(post, level, effect, value)
-    if _is_sampled(post) or post.priors.given or _shares_priors(post):
+    if _is_sampled(post) or post.priors.numbers.given or _shares_priors(post):
         return Evidence(_kernel(draws, value, 0.0, np.inf) / np.exp(prior), KERNEL)
     chosen = _thinned(post, CROSSED_DRAWS if post.design.crossed else NESTED_DRAWS)
     spread = float(np.ptp(draws))
@@ -133,7 +133,7 @@ def _is_sampled(post: BayesFit) -> bool:
 
 def _shares_priors(post: BayesFit) -> bool:
     """Whether some standard deviation has a prior that others, or sigma, have a part in."""
-    return not all(isinstance(sd, Distribution) for level in post.priors.levels for sd in level.sds)
+    return not all(isinstance(sd, Distribution) for level in post.priors.numbers.levels for sd in level.sds)
 
 
 def _given(post: BayesFit, covariances: tuple[Floats, ...], sigma: Floats) -> FixedGiven:

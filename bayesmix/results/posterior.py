@@ -64,6 +64,8 @@ def build_idata(
         for variable in variables
         for value in (raw.values[variable.name],)
     }
+    # In one order of memory, as a file returns them: sums over draws depend on it in their last digit.
+    posterior = {name: (dims, np.ascontiguousarray(values)) for name, (dims, values) in posterior.items()}
     stats = raw.stats.drop_vars([name for name in raw.stats.data_vars if raw.stats[name].dtype == object])
     return xr.DataTree.from_dict(
         {

@@ -27,10 +27,10 @@ def coefficient_prior(post: BayesFit) -> NormalPrior:
     """The joint prior of fixed effects that are all normal or flat; of the intercept at the other columns' means."""
     names = post.design.fixed_names
     mean, sd = np.zeros(len(names)), np.full(len(names), np.inf)
-    for j, prior in enumerate(post.priors.beta):
+    for j, prior in enumerate(post.priors.numbers.beta):
         if isinstance(prior, Normal):
             mean[j], sd[j] = prior.mean, prior.sd
-    return NormalPrior(stated_on(post.priors, post.products), mean, sd)
+    return NormalPrior(stated_on(post.priors.numbers, post.products), mean, sd)
 
 
 def contrast_log_prior(post: BayesFit, contrast: Floats, value: float) -> float:
@@ -41,9 +41,9 @@ def contrast_log_prior(post: BayesFit, contrast: Floats, value: float) -> float:
     PriorError
         A flat prior is involved, or one that is not normal in a sum.
     """
-    weights = np.linalg.solve(stated_on(post.priors, post.products).T, contrast)
+    weights = np.linalg.solve(stated_on(post.priors.numbers, post.products).T, contrast)
     used = np.flatnonzero(np.abs(weights) > 1e-12 * np.abs(weights).max())
-    priors = [post.priors.beta[j] for j in used]
+    priors = [post.priors.numbers.beta[j] for j in used]
     names = [post.design.fixed_names[j] for j in used]
     for name, prior in zip(names, priors, strict=True):
         if isinstance(prior, Flat):
@@ -72,7 +72,7 @@ def sd_log_prior(post: BayesFit, level: int | None, effect: int, values: Floats)
     PriorError
         The prior is flat, or has no density here.
     """
-    prior = post.priors.sigma if level is None else post.priors.levels[level].sds[effect]
+    prior = post.priors.numbers.sigma if level is None else post.priors.numbers.levels[level].sds[effect]
     name = _sd_name(post, level, effect)
     if isinstance(prior, Flat):
         raise PriorError(f"The prior of '{name}' is flat.", _IMPROPER, _REMEDY)
@@ -126,7 +126,7 @@ def correlation_log_prior(post: BayesFit, level: int, pair: tuple[int, int], val
     PriorError
         The prior of the correlations has no marginal in closed form.
     """
-    prior = post.priors.levels[level].correlation
+    prior = post.priors.numbers.levels[level].correlation
     (block,) = [(start, stop) for start, stop in post.design.levels[level].blocks if start <= pair[0] < stop]
     q = block[1] - block[0]
     if isinstance(prior, LKJ):

@@ -1,4 +1,4 @@
-"""Priors as JSON and back: numbers at full precision, by the name of their parameter."""
+"""Priors as JSON, their numbers at full precision, and back."""
 
 from __future__ import annotations
 
@@ -7,86 +7,92 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from bayesmix.design import Design
-from bayesmix.errors import PriorError
+from bayesmix.errors import FileError
 from bayesmix.inference.distributions import Beta, Flat
 from bayesmix.inference.prior_text import FAMILIES
-from bayesmix.inference.priors import (
-    LKJ,
-    NO_CORRELATION,
-    R2D2,
-    Decov,
-    IccPrior,
-    LevelPriors,
-    Priors,
-    Sources,
-    UniformPartials,
-)
+from bayesmix.inference.priors import LKJ, R2D2, Decov, IccPrior, LevelPriors, Priors, Sources, UniformPartials
 from bayesmix.results.prior_table import prior_rows
 
-_KINDS: dict[str, type[Any]] = {
+_DISTRIBUTIONS: dict[str, type[Any]] = {
     kind.__name__: kind for kind in (*FAMILIES, Flat, LKJ, UniformPartials, Decov, IccPrior, R2D2)
 }
 
 
 def priors_as_json(design: Design, priors: Priors) -> str:
-    """Every prior by the name of its parameter, with its numbers and its source; ``""`` holds the preset."""
-    named: dict[str, Any] = {"": {"preset": priors.preset}}
-    for row in prior_rows(design, priors):
-        named[row.name] = {"distribution": type(row.prior).__name__, **asdict(row.prior), "source": row.source}
-    return json.dumps(named)
+    """Every prior by the name of its parameter, with its numbers and its source, for a reader of the draws."""
+    return json.dumps({row.name: {**_as_dict(row.prior), "source": row.source} for row in prior_rows(design, priors)})
+
+
+def priors_to_json(priors: Priors) -> str:
+    """Priors in the order of the parameters they are for.
+
+    Examples
+    --------
+    >>> import bayesmix as bx
+    >>> from bayesmix.results.prior_json import priors_to_json
+    >>> model = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff"), priors="flat")
+    >>> print(priors_to_json(model.priors.numbers)[:62])
+    {"preset": "flat", "beta": [{"distribution": "Flat"}], "levels
+    """
+    levels = [
+        {"sds": [_as_dict(sd) for sd in level.sds], "correlation": _as_dict(level.correlation)}
+        for level in priors.levels
+    ]
+    found = {
+        "preset": priors.preset,
+        "beta": [_as_dict(prior) for prior in priors.beta],
+        "levels": levels,
+        "sigma": _as_dict(priors.sigma),
+        "sources": asdict(priors.sources),
+    }
+    return json.dumps(found)
 
 
 def priors_from_json(text: str, design: Design) -> Priors:
-    """The priors :func:`priors_as_json` wrote, for the same design.
+    """The priors that :func:`priors_to_json` wrote, for the design they were written for.
 
     Raises
     ------
-    PriorError
-        The text is of something else.
+    FileError
+        They are not as many as the design has parameters.
     """
-    try:
-        named = json.loads(text)
-        blank = {name: entry for name, entry in named.items() if name}
-        found = {name: (_read(entry), str(entry.get("source", ""))) for name, entry in blank.items()}
-        names = [row.name for row in prior_rows(design, _skeleton(design))]
-        rows = [found[name] for name in names]
-        preset = str(named.get("", {}).get("preset", "default"))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise PriorError(
-            "The priors of the file can not be read, or are of another model.",
-            "Expected what this package wrote.",
-            "Save the posterior again.",
-        ) from None
-    at = len(design.fixed)
-    beta = rows[:at]
-    levels, sd_sources, correlation_sources = [], [], []
-    for level in design.levels:
-        own = rows[at : at + len(level.effects)]
-        at += len(own)
-        correlation: tuple[Any, str] = (NO_CORRELATION, "")
-        if level.pairs:
-            correlation, at = rows[at], at + 1
-        levels.append(LevelPriors(tuple(prior for prior, _ in own), correlation[0]))
-        sd_sources.append(tuple(source for _, source in own))
-        correlation_sources.append(correlation[1])
-    intercept = design.fixed_names.index("Intercept") if "Intercept" in design.fixed_names else None
-    sources = Sources(tuple(source for _, source in beta), tuple(sd_sources), tuple(correlation_sources), rows[at][1])
-    return Priors(preset, tuple(prior for prior, _ in beta), tuple(levels), rows[at][0], intercept, sources)
+    found = json.loads(text)
+    beta = tuple(_from_dict(prior) for prior in found["beta"])
+    levels = tuple(
+        LevelPriors(tuple(_from_dict(sd) for sd in level["sds"]), _from_dict(level["correlation"]))
+        for level in found["levels"]
+    )
+    names = design.fixed_names
+    sizes = len(beta), [len(level.sds) for level in levels]
+    if sizes != (len(names), [len(level.effects) for level in design.levels]):
+        raise FileError(
+            f"There are priors of {sizes[0]} fixed effects and of {sizes[1]} standard deviations.",
+            f"Expected those of {len(names)} and of {[len(level.effects) for level in design.levels]}.",
+            "Sample again.",
+        )
+    intercept = names.index("Intercept") if "Intercept" in names else None
+    words = found["sources"]
+    sources = Sources(
+        tuple(map(str, words["beta"])),
+        tuple(tuple(map(str, own)) for own in words["sds"]),
+        tuple(map(str, words["correlations"])),
+        str(words["sigma"]),
+    )
+    return Priors(str(found["preset"]), beta, levels, _from_dict(found["sigma"]), intercept, sources)
 
 
-def _read(entry: dict[str, Any]) -> Any:
-    """One prior from its numbers."""
-    kind = _KINDS[entry["distribution"]]
-    numbers = {field.name: entry[field.name] for field in fields(kind)}
-    if "share" in numbers:
-        numbers["share"] = Beta(**numbers["share"])
-    if "spreads" in numbers:
-        numbers["spreads"] = tuple(float(x) for x in numbers["spreads"])
+def _as_dict(prior: Any) -> dict[str, Any]:
+    """A distribution by its name, with its numbers."""
+    return {"distribution": type(prior).__name__, **asdict(prior)}
+
+
+def _from_dict(found: dict[str, Any]) -> Any:
+    """A listed distribution."""
+    kind = _DISTRIBUTIONS[found["distribution"]]
+    numbers: dict[str, Any] = {field.name: found[field.name] for field in fields(kind)}
+    for name, value in numbers.items():
+        if name == "share":
+            numbers[name] = Beta(**value)
+        else:
+            numbers[name] = tuple(float(x) for x in value) if name == "spreads" else float(value)
     return kind(**numbers)
-
-
-def _skeleton(design: Design) -> Priors:
-    """Priors of the right shape, for the names of the rows."""
-    levels = tuple(LevelPriors(tuple(Flat() for _ in level.effects), UniformPartials()) for level in design.levels)
-    intercept = design.fixed_names.index("Intercept") if "Intercept" in design.fixed_names else None
-    return Priors("", tuple(Flat() for _ in design.fixed), levels, Flat(), intercept)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from bayesmix.inference.priors import (
     Sources,
     UniformPartials,
 )
-from bayesmix.tables import Printout, Rules, Sheet
+from bayesmix.tables import Printout, Rules, Sheet, html_table
 
 SET = "set"
 
@@ -66,7 +67,7 @@ class PriorTable:
     'default: sd(y)/sd(x)'
     """
 
-    design: Design
+    design: Design = field(compare=False)
     numbers: Priors
 
     @property
@@ -100,6 +101,12 @@ class PriorTable:
 
     def __repr__(self) -> str:
         return str(self.printout())
+
+    def html(self) -> str:
+        """Names, distributions and sources, for a page that holds more."""
+        frame = self.table
+        table = html_table(frame[["distribution", "source"]])
+        return f"{table}<p>{escape(frame.attrs['note'])}</p>" if "note" in frame.attrs else table
 
     def _repr_html_(self) -> str:
         return self.printout()._repr_html_()

@@ -82,10 +82,12 @@ def _reasons(like: LikelihoodFit, post: BayesFit) -> list[str]:
     if like.singular:
         reasons.append(f"the {like.method} estimate lies on a boundary, where a posterior mean cannot")
     table = like.fixed_effects(df="z")
-    for name, prior in zip(like.design.fixed_names, post.priors.beta, strict=True):
+    for name, prior in zip(like.design.fixed_names, post.priors.numbers.beta, strict=True):
         if _proper(prior) and np.diff(prior.frozen().ppf([0.16, 0.84]))[0] / 2 < 5 * table.loc[name, "se"]:
             reasons.append(f"the prior of {name} matters ({prior}, standard error {table.loc[name, 'se']:.3g})")
-    for level, sigma, priors in zip(like.design.levels, like.solution.covariances, post.priors.levels, strict=True):
+    for level, sigma, priors in zip(
+        like.design.levels, like.solution.covariances, post.priors.numbers.levels, strict=True
+    ):
         for a, spread in enumerate(priors.sds):
             if _proper(spread) and spread.frozen().ppf(0.63) < 2 * np.sqrt(sigma[a, a]):
                 reasons.append(f"the prior of the sd of {level.effect_names[a]} at {level.name} matters ({spread})")

@@ -473,7 +473,7 @@ def test_save(pastes: Fits, tmp_path: Path) -> None:
     path.write_text("old")
     assert pastes.post.save(path) == path
     with xr.open_datatree(path) as tree:
-        assert set(tree.children) == set(pastes.post.idata.children)
+        assert set(tree.children) == {*pastes.post.idata.children, "bayesmix"}
         for name, group in pastes.post.idata.children.items():
             found = tree[name].to_dataset()
             assert list(found.data_vars) == list(group.data_vars)

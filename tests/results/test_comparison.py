@@ -11,7 +11,6 @@ from scipy import stats
 
 import bayesmix as bx
 from bayesmix.errors import ArgumentError, BayesmixError
-from bayesmix.inference.distributions import Normal
 from tests.bayes import Fits
 
 COLUMNS = ["estimate", "se", "mean", "sd", "ci_low", "ci_high", "difference_in_se", "width_ratio", "mcse"]
@@ -150,7 +149,7 @@ def test_boundary_is_named(dyestuff2: Fits) -> None:
 
 
 def test_a_prior_that_matters_is_named(hsb_fits: Fits) -> None:
-    tight = dataclasses.replace(hsb_fits.post.priors, beta=(hsb_fits.post.priors.beta[0], Normal(0.0, 0.3)))
+    tight = hsb_fits.model.with_priors({"ses": "Normal(0, 0.3)"}).priors
     found = bx.compare(hsb_fits.reml, dataclasses.replace(hsb_fits.post, priors=tight))
     assert "the prior of ses matters (Normal(0, 0.3), standard error 0.118)" in found.verdict
     assert "Intercept matters" not in found.verdict

@@ -12,7 +12,6 @@ from numpy.testing import assert_allclose
 
 import bayesmix as bx
 from bayesmix.errors import ArgumentError
-from bayesmix.inference.distributions import Normal
 from tests.bayes import Fits
 
 # Zieffler, Introduction to Mixed-Effects Models (slides), summary(lmer.1).
@@ -207,7 +206,7 @@ def test_the_same_method_twice(hsb_reml: bx.LikelihoodFit, hsb_model: bx.Model) 
 
 
 def test_two_posteriors(dyestuff: Fits) -> None:
-    tight = dataclasses.replace(dyestuff.post.priors, beta=(Normal(1500.0, 1.0),))
+    tight = dyestuff.model.with_priors({"Intercept": "Normal(1500, 1)"}).priors
     other = dataclasses.replace(dyestuff.post, priors=tight)
     found = bx.compare(dyestuff.post, other)
     assert found.agree and "although their priors differ" in found.verdict

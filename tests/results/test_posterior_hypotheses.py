@@ -22,6 +22,7 @@ from bayesmix.results.prior_density import (
     correlation_log_prior,
     sd_log_prior,
 )
+from bayesmix.results.prior_table import PriorTable
 from tests import dense
 from tests.bayes import Fits, dense_problem, user_prior
 
@@ -101,7 +102,7 @@ def grid(fits: Fits, spread: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarr
     place, weight = (place + 1) / 2, weight / 2
     sigma, sd = (
         stats.t.ppf(0.5 + place / 2, 4, scale=prior.scale)
-        for prior in (fits.model.priors.numbers.sigma, fits.model.priors.levels[0].sds[0])
+        for prior in (fits.model.priors.numbers.sigma, fits.model.priors.numbers.levels[0].sds[0])
     )
     return sigma, sd, np.log(weight)
 
@@ -231,18 +232,23 @@ def test_prior_of_a_contrast(hsb_fits: Fits, rng: np.random.Generator) -> None:
         )
 
 
+def with_flat_priors(fits: Fits) -> bx.BayesFit:
+    design = fits.model.design
+    return dataclasses.replace(fits.post, priors=PriorTable(design, choose_priors("flat", design)))
+
+
 def test_prior_of_a_correlation(hsb_fits: Fits) -> None:
     """LKJ integrates to 1, and is uniform where it should be."""
     r, w = np.polynomial.legendre.leggauss(40)
     density = [np.exp(correlation_log_prior(hsb_fits.post, 0, (0, 1), value)) for value in r]
     assert_allclose(w @ density, 1.0, rtol=1e-10)
-    flat = dataclasses.replace(hsb_fits.post, priors=choose_priors("flat", hsb_fits.model.design))
+    flat = with_flat_priors(hsb_fits)
     assert_allclose(np.exp(correlation_log_prior(flat, 0, (0, 1), 0.3)), 0.5)
 
 
 @pytest.mark.parametrize("text", ["ses = 2", "ses - Intercept = 1", "sd(ses) = 0", "sigma = 6"])
 def test_improper_priors(text: str, hsb_fits: Fits) -> None:
-    flat = dataclasses.replace(hsb_fits.post, priors=choose_priors("flat", hsb_fits.model.design))
+    flat = with_flat_priors(hsb_fits)
     with pytest.raises(PriorError, match="flat"):
         flat.hypothesis(text)
     assert np.isfinite(flat.hypothesis("ses > 2").iloc[0]["probability"])

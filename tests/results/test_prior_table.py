@@ -1,6 +1,5 @@
-"""The table of priors: addresses, one change at a time, what is refused, and the way to JSON and back."""
+"""The table of priors: addresses, one change at a time, what is refused."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,6 @@ import pytest
 
 import bayesmix as bx
 from bayesmix.errors import PriorError
-from bayesmix.results.prior_json import priors_as_json, priors_from_json
-from bayesmix.results.prior_table import make_priors, prior_rows
 from tests.frames import random_frame
 from tests.markup import read
 
@@ -151,42 +148,3 @@ def test_a_column_called_r2(rng: np.random.Generator) -> None:
     frame = random_frame(rng).assign(R2=lambda d: d["z"])
     priors = bx.Model("y ~ x + R2 + (1 | top)", frame, priors={"R2": "Normal(0, 3)"}).priors
     assert priors["R2"] == "Normal(0, 3)" and priors["x"].startswith("Normal(0,")
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        "default",
-        "flat",
-        "brms",
-        "rstanarm",
-        "bambi",
-        {"R2": "Beta(2, 3)"},
-        {"icc(top)": "Beta(2, 3)", "cor": "LKJ(1.5)"},
-    ],
-)
-def test_json(wanted: Any, rng: np.random.Generator) -> None:
-    """Numbers to the last digit, sources and preset."""
-    design = bx.Model(FORMULA, random_frame(rng)).design
-    priors = make_priors(design, wanted)
-    again = priors_from_json(priors_as_json(design, priors), design)
-    assert again == priors
-    assert again.sources == priors.sources
-    assert list(prior_rows(design, again)) == list(prior_rows(design, priors))
-
-
-def test_json_that_is_not_ours(rng: np.random.Generator) -> None:
-    model = bx.Model(FORMULA, random_frame(rng))
-    other = bx.Model("y ~ x + (1 | top)", random_frame(rng))
-    good = json.loads(priors_as_json(model.design, model.priors.numbers))
-    bad = [
-        "", "{", "[]", "3", "null",
-        priors_as_json(other.design, other.priors.numbers),
-        json.dumps(good | {"sigma": {"distribution": "System", "df": 1}}),
-        json.dumps(good | {"sigma": {"distribution": "Normal", "mean": 0}}),
-        json.dumps(good | {"sigma": {"distribution": "HalfNormal", "scale": -1}}),
-        json.dumps(good | {"sigma": {"distribution": "HalfNormal", "scale": "1"}}),
-    ]  # fmt: skip
-    for text in bad:
-        with pytest.raises(PriorError):
-            priors_from_json(text, model.design)
