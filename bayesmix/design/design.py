@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,10 @@ from bayesmix.design.coding import (
     column_values,
 )
 from bayesmix.design.frame import Categories, Column, Numbers, as_categories, frame_length, read_columns
-from bayesmix.design.groups import Grouping, Tree, build_tree
+from bayesmix.design.groups import Grouping, Tree, build_tree, match_cells
 from bayesmix.design.levels import Level, make_level, read_levels
 from bayesmix.design.rank import aliased_columns
-from bayesmix.design.transforms import Memory, calls_of, evaluate, learn
+from bayesmix.design.transforms import Memory, calls_of, evaluate, learn, with_groups
 from bayesmix.design.weights import Weights, positive_weights, read_weights
 from bayesmix.errors import BayesmixWarning, DataError, DesignError
 from bayesmix.specification import INTERCEPT, Call, Factor, Name, Specification, Word, columns_of
@@ -126,6 +126,58 @@ class Design:
         """X, (n, p)."""
         return self.values[:, self.fixed]
 
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Columns of the data that fixed effects, group effects and offsets are computed from."""
+        used = _factors_of(self.columns)
+        wanted = [name for factor in [*used, *self.specification.offsets] for name in columns_of(factor.expression)]
+        group = _only_group(self.specification)
+        if group is not None and any(_needs_group(factor) for factor in used):
+            wanted.append(group)
+        return tuple(dict.fromkeys(wanted))
+
+    def match_groups(
+        self, data: Any, number: int, known: tuple[tuple[Any, ...], ...] | None = None
+    ) -> tuple[Integers, tuple[tuple[Any, ...], ...]]:
+        """The group of each row of new data at a level, and all groups, new ones after those known.
+
+        Parameters
+        ----------
+        data : data frame
+            Holds the columns of the grouping.
+        number : int
+            Which level.
+        known : tuple of tuple, optional
+            Groups known, by default those of the fit.
+
+        Returns
+        -------
+        codes : (n,) int array
+            Index into the groups.
+        cells : tuple of tuple
+            Labels of each group, one for each column of the grouping.
+        """
+        grouping = self.levels[number].grouping
+        columns = read_columns(data, grouping.columns)
+        _require_complete(columns, grouping.columns)
+        return match_cells(grouping.columns, grouping.cells if known is None else known, columns)
+
+    def read_response(self, data: Any) -> Floats:
+        """The response of other rows, (n,), through the transforms of the formula."""
+        factor, group = self.specification.response, _only_group(self.specification)
+        needed = [group] if group is not None and _needs_group(factor) else []
+        columns = read_columns(data, [*columns_of(factor.expression), *needed])
+        _require_complete(columns, columns)
+        return evaluate(factor, columns, self.memory, group)
+
+    def remember_groups(self, data: Any) -> Design:
+        """The same design, where ``within()`` and ``between()`` know means of groups that the fit has not seen."""
+        if not self.memory.group_means:
+            return self
+        columns = read_columns(data, self.predictors)
+        _require_complete(columns, columns)
+        return replace(self, memory=with_groups(self.memory, columns, _only_group(self.specification)))
+
     def encode(self, data: Any, groups: bool = True) -> Encoded:
         """Put new data through the same coding: levels, centres and group means are those of the fit.
 
@@ -146,28 +198,18 @@ class Design:
             A column is missing, holds missing values, or a label that a predictor did not have in the fit.
         """
         used = _factors_of(self.columns)
-        wanted = [name for factor in used for name in columns_of(factor.expression)]
-        for factor in self.specification.offsets:
-            wanted += columns_of(factor.expression)
         group = _only_group(self.specification)
-        if group is not None and any(_needs_group(factor) for factor in used):
-            wanted.append(group)
+        wanted = [*self.predictors]
         if groups:
             wanted += [name for level in self.levels for name in level.grouping.columns]
         columns = read_columns(data, dict.fromkeys(wanted))
         n = _length(columns, data)
         for factor in used:
             self._check_labels(factor, columns)
-        for name in dict.fromkeys(wanted):
-            if columns[name].missing.any():
-                raise DataError(
-                    f"Column '{name}' of the new data has {int(columns[name].missing.sum())} missing value(s).",
-                    "Expected complete rows.",
-                    "Drop those rows or fill the values in.",
-                )
+        _require_complete(columns, wanted)
         values = column_values(list(self.columns), columns, self.memory, group, n)
         offset = _sum_offsets(self.specification, columns, self.memory, group, n)
-        indices = tuple(_match_groups(level.grouping, columns) for level in self.levels) if groups else None
+        indices = tuple(_known_groups(level.grouping, columns) for level in self.levels) if groups else None
         return Encoded(values[:, self.fixed], tuple(values[:, level.places] for level in self.levels), indices, offset)
 
     def _check_labels(self, factor: Factor, columns: Mapping[str, Column]) -> None:
@@ -394,13 +436,18 @@ def _length(columns: Mapping[str, Column], data: Any) -> int:
     return frame_length(data)
 
 
-def _match_groups(grouping: Grouping, columns: Mapping[str, Column]) -> Integers:
+def _known_groups(grouping: Grouping, columns: Mapping[str, Column]) -> Integers:
     """The known group of each row of new data, -1 where it is new."""
-    parts = [as_categories(columns[name]) for name in grouping.columns]
-    known = {cell: i for i, cell in enumerate(grouping.cells)}
-    if len(parts) == 1:
-        lookup = np.array([known.get((label,), -1) for label in parts[0].labels], np.int64)
-        return lookup[parts[0].codes]
-    rows = zip(*(part.codes.tolist() for part in parts), strict=True)
-    found = (tuple(part.labels[code] for part, code in zip(parts, row, strict=True)) for row in rows)
-    return np.array([known.get(cell, -1) for cell in found], np.int64)
+    codes, _ = match_cells(grouping.columns, grouping.cells, columns)
+    return np.where(codes < len(grouping.cells), codes, -1)
+
+
+def _require_complete(columns: Mapping[str, Column], names: Iterable[str]) -> None:
+    """Refuse new data with holes."""
+    for name in dict.fromkeys(names):
+        if columns[name].missing.any():
+            raise DataError(
+                f"Column '{name}' of the new data has {int(columns[name].missing.sum())} missing value(s).",
+                "Expected complete rows.",
+                "Drop those rows or fill the values in.",
+            )

@@ -13,16 +13,19 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
-from bayesmix.errors import ArgumentError, require_coverage
+from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.inference.draws import EffectDraws
 from bayesmix.inference.naming import effect_name, given_name, variable_name
 from bayesmix.inference.priors import Priors
 from bayesmix.results.components import ICC_NOTE, component_index, component_values, has_slopes
 from bayesmix.results.fit import Fit
+from bayesmix.results.group_tables import fitted_values
 from bayesmix.results.naming import group_frame, group_order, pick_level, weights_fact
 from bayesmix.results.parameters import Parameters
 from bayesmix.results.posterior import covariance_draws, draws_of
+from bayesmix.results.prediction import predict_from_draws, replicate
 from bayesmix.results.prior_words import describe_priors
+from bayesmix.results.targets import Target
 from bayesmix.tables import Header, format_summary, format_table
 
 Floats = NDArray[np.float64]
@@ -51,6 +54,11 @@ class BayesFit(Fit):
     priors: Priors
     idata: xr.DataTree
     effects: EffectDraws
+
+    @property
+    def has_draws(self) -> bool:
+        """True: a posterior."""
+        return True
 
     @property
     def n_draws(self) -> int:
@@ -175,6 +183,44 @@ class BayesFit(Fit):
             if place in places:
                 draws[:, :, a] += beta[:, places.index(place), None]
         return group_frame(self.design, number, self.design.levels[number].effect_names, _group_summary(draws, prob))
+
+    def predict_target(self, target: Target, prob: float, draws: bool, seed: int | None) -> pd.DataFrame | xr.DataArray:
+        """Predictions of the posterior: mean, sd, ci_low, ci_high, or draws."""
+        return predict_from_draws(self, target, prob, draws, seed)
+
+    def fitted(self) -> Floats:
+        """Posterior means of the fitted values with all group effects, for the rows used, (n,)."""
+        return fitted_values(self.design, self.parameters.beta.mean(axis=(0, 1)), self.effects.means)
+
+    def posterior_predictive(
+        self, *, draws: int | None = None, groups: str = "known", seed: int | None = None, **unknown: Any
+    ) -> xr.DataTree:
+        """Replicated responses of the rows used, for posterior predictive checks.
+
+        The fit's own ``idata`` is left as it is; what is returned has the observed responses beside the replicated
+        ones, so that ``arviz.plot_ppc_dist`` reads it unaided.
+
+        Parameters
+        ----------
+        draws : int, optional
+            Draws of each chain, evenly spaced; by default all (8 bytes for each draw and row).
+        groups : {"known", "new"}
+            Keep the effects of the groups, or draw those of new groups in their place.
+        seed : int, optional
+            The same seed gives the same responses.
+
+        Returns
+        -------
+        DataTree
+            ``posterior_predictive`` and ``observed_data``, each with ``y``.
+
+        Raises
+        ------
+        ArgumentError
+            Another option, or group effects that were not kept.
+        """
+        refuse_unknown("posterior_predictive", unknown, ("draws", "groups", "seed"))
+        return replicate(self, draws, seed, groups)
 
     def _from_summary(self, number: int, prob: float) -> dict[str, Floats]:
         """Columns from means and sds alone."""
