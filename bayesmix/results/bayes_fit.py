@@ -56,11 +56,6 @@ class BayesFit(Fit):
     effects: EffectDraws
 
     @property
-    def has_draws(self) -> bool:
-        """True: a posterior."""
-        return True
-
-    @property
     def n_draws(self) -> int:
         """Draws over all chains."""
         sizes = self.idata["posterior"].sizes

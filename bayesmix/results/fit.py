@@ -29,11 +29,6 @@ class Fit(ABC):
 
     @property
     @abstractmethod
-    def has_draws(self) -> bool:
-        """Whether this is a posterior."""
-
-    @property
-    @abstractmethod
     def parameters(self) -> Parameters:
         """Fixed effects and variance parameters, (chains, draws, ...)."""
 
@@ -151,8 +146,8 @@ class Fit(ABC):
         >>> fit = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb")).reml()
         >>> fit.predict({"ses": [0.0, 1.0], "school": ["1224", "9586"]})[["mean", "se"]].round(3)
              mean     se
-        0  11.046  0.795
-        1  16.378  0.820
+        0  11.060  0.842
+        1  15.638  0.781
         """
         names = ("new", "groups", "kind", "levels", "observed", "prob", "draws", "seed")
         refuse_unknown("predict", unknown, names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,14 +17,11 @@ from scipy.special import ndtri
 from bayesmix.design.frame import Categories
 from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.inference.prediction import Functionals
-from bayesmix.results.fit import Fit
+from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.grids import build_grid, read_predictors, single_entry
+from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.prediction import NORMAL_NOTE, draws_array, equations_for, target_draws
 from bayesmix.results.targets import Target, read_target
-
-if TYPE_CHECKING:
-    from bayesmix.results.bayes_fit import BayesFit
-    from bayesmix.results.likelihood_fit import LikelihoodFit
 
 Floats = NDArray[np.float64]
 # From the predictions of several rows to a quantity; ``part`` says which rows they are.
@@ -75,7 +72,7 @@ class Interpretation:
 
 
 def predictions(
-    fit: Fit,
+    fit: LikelihoodFit | BayesFit,
     conditional: Any = None,
     *,
     average_by: Any = None,
@@ -124,7 +121,7 @@ def predictions(
     >>> bx.predictions(fit, "sector").summary[["sector", "estimate", "se"]].round(3)
          sector  estimate     se
     0    Public    11.752  0.232
-    1  Catholic    13.881  0.253
+    1  Catholic    13.882  0.257
     """
     refuse_unknown("predictions", unknown, ("conditional", "average_by", "target", "groups", "use_hdi", "prob"))
     _check_options(fit, target, groups, use_hdi, prob)
@@ -135,7 +132,7 @@ def predictions(
 
 
 def comparisons(
-    fit: Fit,
+    fit: LikelihoodFit | BayesFit,
     contrast: Any,
     conditional: Any = None,
     *,
@@ -173,13 +170,13 @@ def comparisons(
     >>> found = bx.comparisons(fit, "sector", {"ses": [-1, 1]})
     >>> found.summary[["value", "ses", "estimate", "se"]].round(3)
                     value  ses  estimate     se
-    0  Public_vs_Catholic -1.0     3.440  0.389
-    1  Public_vs_Catholic  1.0     0.814  0.399
+    0  Public_vs_Catholic -1.0     3.443  0.373
+    1  Public_vs_Catholic  1.0     0.816  0.439
     """
     offered = ("contrast", "conditional", "average_by", "target", "comparison", "groups", "use_hdi", "prob")
     refuse_unknown("comparisons", unknown, offered)
     _check_options(fit, target, groups, use_hdi, prob)
-    compare = _function("comparison", comparison, COMPARISONS, _is_posterior(fit))
+    compare = _function("comparison", comparison, COMPARISONS, isinstance(fit, BayesFit))
     predictors = read_predictors(fit.design, groups == "known")
     values = predictors.contrasted(contrast)
     name = str(values.name)
@@ -194,7 +191,7 @@ def comparisons(
 
 
 def slopes(
-    fit: Fit,
+    fit: LikelihoodFit | BayesFit,
     wrt: Any,
     conditional: Any = None,
     *,
@@ -227,7 +224,7 @@ def slopes(
     Returns
     -------
     Interpretation
-        Its summary has term, estimate_type and value (of the predictor) first.
+        Its summary has term, estimate_type and value (of the predictor, where it is one) first.
 
     Examples
     --------
@@ -235,13 +232,13 @@ def slopes(
     >>> fit = bx.Model("math ~ ses * sector + (ses | school)", bx.load_dataset("hsb")).reml()
     >>> bx.slopes(fit, "ses", "sector").summary[["sector", "estimate", "se"]].round(3)
          sector  estimate     se
-    0    Public     2.959  0.145
-    1  Catholic     1.646  0.158
+    0    Public     2.958  0.143
+    1  Catholic     1.644  0.161
     """
     offered = ("wrt", "conditional", "average_by", "eps", "slope", "target", "groups", "use_hdi", "prob")
     refuse_unknown("slopes", unknown, offered)
     _check_options(fit, target, groups, use_hdi, prob)
-    scaled = _function("slope", slope, SLOPES, _is_posterior(fit))
+    scaled = _function("slope", slope, SLOPES, isinstance(fit, BayesFit))
     predictors = read_predictors(fit.design, groups == "known")
     name, value = single_entry("wrt", wrt)
     column = predictors.column(name)
@@ -266,8 +263,10 @@ def slopes(
         return scaled(derivative, x[rows], values[0])
 
     averages = _averages(grid, average_by)
-    shown = [x[0]] if len(np.unique(x)) == 1 else x if averages is None else [np.nan]
-    part = _Part({"term": name, "estimate_type": _word(slope), "value": shown}, frames, quantity)
+    named: dict[str, Any] = {"term": name, "estimate_type": _word(slope)}
+    if averages is None or len(np.unique(x)) == 1:
+        named["value"] = x if averages is None else x[0]
+    part = _Part(named, frames, quantity)
     return _interpret(fit, [part], grid, averages, groups, prob)
 
 
@@ -289,7 +288,12 @@ class _Averages:
 
 
 def _interpret(
-    fit: Fit, parts: list[_Part], grid: pd.DataFrame, averages: _Averages | None, groups: str, prob: float
+    fit: LikelihoodFit | BayesFit,
+    parts: list[_Part],
+    grid: pd.DataFrame,
+    averages: _Averages | None,
+    groups: str,
+    prob: float,
 ) -> Interpretation:
     """The table of all parts, one below the other."""
     context = grid if averages is None else averages.shared
@@ -301,7 +305,7 @@ def _interpret(
     weights = None if averages is None else averages.weights
     targets = [[read_target(fit.design, f, groups, "mean", None, None) for f in part.frames] for part in parts]
     pairs = list(zip(parts, targets, strict=True))
-    if _is_posterior(fit):
+    if isinstance(fit, BayesFit):
         values = np.concatenate([_part_draws(fit, part, own, weights) for part, own in pairs], axis=1)
         low, high = np.quantile(values, [0.5 - prob / 2, 0.5 + prob / 2], axis=0)
         columns = {"mean": values.mean(axis=0), "sd": values.std(axis=0, ddof=1), "ci_low": low, "ci_high": high}
@@ -362,20 +366,14 @@ def _from_estimates(
     return Interpretation(summary.assign(**columns), None, covariance)
 
 
-def _is_posterior(fit: Any) -> Any:
-    """Whether a fit has draws."""
-    if not isinstance(fit, Fit):
+def _check_options(fit: Any, target: str, groups: str, use_hdi: bool, prob: float) -> None:
+    """Refuse what is not offered."""
+    if not isinstance(fit, LikelihoodFit | BayesFit):
         raise ArgumentError(
             f"The fit is an object of type {type(fit).__name__}.",
             "Expected what model.reml(), model.ml() or model.sample() returned.",
             "Fit the model first.",
         )
-    return fit.has_draws
-
-
-def _check_options(fit: Any, target: str, groups: str, use_hdi: bool, prob: float) -> None:
-    """Refuse what is not offered."""
-    _is_posterior(fit)
     require_coverage(prob)
     if target != "mean":
         raise ArgumentError(

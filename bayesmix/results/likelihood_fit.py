@@ -68,11 +68,6 @@ class LikelihoodFit(Fit):
     solution: MlSolution
 
     @property
-    def has_draws(self) -> bool:
-        """False: an estimate."""
-        return False
-
-    @property
     def method(self) -> str:
         """``"REML"`` or ``"ML"``."""
         return "REML" if self.solution.reml else "ML"
