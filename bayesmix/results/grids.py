@@ -30,9 +30,12 @@ class Predictors:
     ----------
     columns : mapping of str to Column
         The complete rows of every predictor; numbers that the formula takes as labels are categories.
+    n : int
+        Rows used.
     """
 
     columns: Mapping[str, Column]
+    n: int
 
     def column(self, name: Any) -> Column:
         """A predictor by its name."""
@@ -59,7 +62,7 @@ class Predictors:
 
     def frame(self) -> pd.DataFrame:
         """Every predictor at the rows used."""
-        return pd.DataFrame({name: self.series(name) for name in self.columns})
+        return pd.DataFrame({name: self.series(name) for name in self.columns}, index=pd.RangeIndex(self.n))
 
     def read_values(self, name: str, values: Any) -> pd.Series[Any]:
         """Values that a user asks for.
@@ -158,7 +161,7 @@ def read_predictors(design: Design, groupings: bool) -> Predictors:
         name: as_categories(design.columns_read[name]) if name in labelled else design.columns_read[name]
         for name in dict.fromkeys(names)
     }
-    return Predictors(columns)
+    return Predictors(columns, design.n)
 
 
 def build_grid(predictors: Predictors, conditional: Any, focal: str | None) -> pd.DataFrame:
