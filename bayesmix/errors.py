@@ -69,6 +69,7 @@ _ELSEWHERE = {
     "warmup": "tune",
     "adapt_delta": "target_accept",
     "prior": "priors",
+    "data": "new",
     "nsim": "n",
     "level": "prob",
     "parm": "parameters",
@@ -91,7 +92,7 @@ def refuse_unknown(function: str, unknown: dict[str, object], offered: tuple[str
                 expected,
                 "Call .reml() for REML and .ml() for maximum likelihood.",
             )
-        ours = _ELSEWHERE.get(name)
+        ours = f"{name}s" if isinstance(value, str) and f"{name}s" in offered else _ELSEWHERE.get(name)
         if ours not in offered:
             near = difflib.get_close_matches(name, offered, n=1)
             ours = near[0] if near else None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from bayesmix.design import Design
 from bayesmix.design.coding import categorical_column
@@ -195,3 +196,34 @@ def build_grid(predictors: Predictors, conditional: Any, focal: str | None) -> p
     for values in [*chosen.values(), *rest.values()]:
         grid = grid.merge(values.to_frame(), how="cross")
     return grid
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Which rows are averaged, as (k, n) weights, and the values they share."""
+
+    weights: Any
+    shared: pd.DataFrame
+
+
+def read_averages(grid: pd.DataFrame, average_by: Any) -> Averages | None:
+    """Weights of averages over everything, or within the values of columns."""
+    n = len(grid)
+    if average_by is None:
+        return None
+    if isinstance(average_by, str) and average_by == "all":
+        return Averages(sparse.csr_array(np.full((1, n), 1 / n)), pd.DataFrame(index=[0]))
+    names = [average_by] if isinstance(average_by, str) else average_by
+    if not isinstance(names, Sequence) or not names or any(name not in grid.columns for name in names):
+        raise ArgumentError(
+            f"average_by={average_by!r}.",
+            f"Expected 'all', or among {', '.join(map(str, grid.columns))}."
+            if len(grid.columns)
+            else "Expected 'all'.",
+            "Correct the name.",
+        )
+    grouped = grid.groupby(list(names), observed=True, sort=True)
+    number = grouped.ngroup().to_numpy()
+    counts = np.bincount(number)
+    weights = sparse.csr_array((1 / counts[number], (number, np.arange(n))), shape=(len(counts), n))
+    return Averages(weights, grouped.size().index.to_frame(index=False))

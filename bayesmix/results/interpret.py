@@ -18,7 +18,8 @@ from bayesmix.design.frame import Categories
 from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.inference.prediction import Functionals
 from bayesmix.results.bayes_fit import BayesFit
-from bayesmix.results.grids import build_grid, read_predictors, single_entry
+from bayesmix.results.changes import COMPARISONS, SLOPES, difference_steps, function_name, pick_function, value_label
+from bayesmix.results.grids import Averages, build_grid, read_averages, read_predictors, single_entry
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.prediction import NORMAL_NOTE, draws_array, equations_for, target_draws
 from bayesmix.results.targets import Target, read_target
@@ -27,20 +28,6 @@ Floats = NDArray[np.float64]
 # From the predictions of several rows to a quantity; ``part`` says which rows they are.
 Quantity = Callable[[Sequence[Any], slice], Any]
 
-COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "diff": lambda reference, contrast: contrast - reference,
-    "ratio": lambda reference, contrast: contrast / reference,
-    "lift": lambda reference, contrast: (contrast - reference) / reference,
-}
-SLOPES: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "dydx": lambda derivative, x, y: derivative,
-    "eyex": lambda derivative, x, y: derivative * x / y,
-    "eydx": lambda derivative, x, y: derivative / y,
-    "dyex": lambda derivative, x, y: derivative * x,
-}
-
-# Steps of a derivative, in standard deviations of the predictor; nearer to 0 in shares of the value.
-STEP, LEAST_STEP = 1e-3, 1e-6
 # More rows than this have no joint covariance.
 MOST_JOINT = 1000
 
@@ -126,7 +113,7 @@ def predictions(
     refuse_unknown("predictions", unknown, ("conditional", "average_by", "target", "groups", "use_hdi", "prob"))
     _check_options(fit, target, groups, use_hdi, prob)
     grid = build_grid(read_predictors(fit.design, groups == "known"), conditional, None)
-    averages = _averages(grid, average_by)
+    averages = read_averages(grid, average_by)
     part = _Part({}, [grid], lambda values, rows: values[0])
     return _interpret(fit, [part], grid, averages, groups, prob)
 
@@ -176,7 +163,7 @@ def comparisons(
     offered = ("contrast", "conditional", "average_by", "target", "comparison", "groups", "use_hdi", "prob")
     refuse_unknown("comparisons", unknown, offered)
     _check_options(fit, target, groups, use_hdi, prob)
-    compare = _function("comparison", comparison, COMPARISONS, isinstance(fit, BayesFit))
+    compare = pick_function("comparison", comparison, COMPARISONS, isinstance(fit, BayesFit))
     predictors = read_predictors(fit.design, groups == "known")
     values = predictors.contrasted(contrast)
     name = str(values.name)
@@ -184,10 +171,10 @@ def comparisons(
     parts = []
     for i, j in combinations(range(len(values)), 2):
         frames = [grid.assign(**{name: predictors.series(name, [values.iloc[k]] * len(grid))}) for k in (i, j)]
-        label = f"{_shown(values.iloc[i])}_vs_{_shown(values.iloc[j])}"
-        named = {"term": name, "estimate_type": _word(comparison), "value": label}
+        label = f"{value_label(values.iloc[i])}_vs_{value_label(values.iloc[j])}"
+        named = {"term": name, "estimate_type": function_name(comparison), "value": label}
         parts.append(_Part(named, frames, lambda pair, rows: compare(pair[0], pair[1])))
-    return _interpret(fit, parts, grid, _averages(grid, average_by), groups, prob)
+    return _interpret(fit, parts, grid, read_averages(grid, average_by), groups, prob)
 
 
 def slopes(
@@ -238,7 +225,7 @@ def slopes(
     offered = ("wrt", "conditional", "average_by", "eps", "slope", "target", "groups", "use_hdi", "prob")
     refuse_unknown("slopes", unknown, offered)
     _check_options(fit, target, groups, use_hdi, prob)
-    scaled = _function("slope", slope, SLOPES, isinstance(fit, BayesFit))
+    scaled = pick_function("slope", slope, SLOPES, isinstance(fit, BayesFit))
     predictors = read_predictors(fit.design, groups == "known")
     name, value = single_entry("wrt", wrt)
     column = predictors.column(name)
@@ -253,7 +240,7 @@ def slopes(
         x = column.values
     else:
         x = np.full(len(grid), column.values.mean())
-    h = _steps(x, float(column.values.std()), eps)
+    h = difference_steps(x, float(column.values.std()), eps)
     moves = [x, x - 2 * h, x - h, x + h, x + 2 * h]
     h = (moves[3] - moves[2]) / 2  # as it was rounded
     frames = [grid.assign(**{name: at}) for at in moves]
@@ -262,8 +249,8 @@ def slopes(
         derivative = (values[1] - 8 * values[2] + 8 * values[3] - values[4]) / (12 * h[rows])
         return scaled(derivative, x[rows], values[0])
 
-    averages = _averages(grid, average_by)
-    named: dict[str, Any] = {"term": name, "estimate_type": _word(slope)}
+    averages = read_averages(grid, average_by)
+    named: dict[str, Any] = {"term": name, "estimate_type": function_name(slope)}
     if averages is None or len(np.unique(x)) == 1:
         named["value"] = x if averages is None else x[0]
     part = _Part(named, frames, quantity)
@@ -279,19 +266,11 @@ class _Part:
     quantity: Quantity
 
 
-@dataclass(frozen=True)
-class _Averages:
-    """Which rows are averaged, as (k, n) weights, and the values they share."""
-
-    weights: Any
-    shared: pd.DataFrame
-
-
 def _interpret(
     fit: LikelihoodFit | BayesFit,
     parts: list[_Part],
     grid: pd.DataFrame,
-    averages: _Averages | None,
+    averages: Averages | None,
     groups: str,
     prob: float,
 ) -> Interpretation:
@@ -393,59 +372,3 @@ def _check_options(fit: Any, target: str, groups: str, use_hdi: bool, prob: floa
             "Expected False.",
             "Leave it out; of a posterior, arviz.hdi(result.draws) gives highest-density intervals.",
         )
-
-
-def _function(argument: str, given: Any, offered: dict[str, Any], posterior: bool) -> Any:
-    """A listed function by its name, or the user's own."""
-    if isinstance(given, str) and given in offered:
-        return offered[given]
-    if callable(given) and posterior:
-        return given
-    names = ", ".join(repr(name) for name in offered)
-    functions = " or a function" if posterior else "; a function of your own needs draws"
-    raise ArgumentError(
-        f"{argument}={given!r} is not offered here.", f"Expected one of {names}{functions}.", "Choose one of these."
-    )
-
-
-def _word(given: Any) -> str:
-    """The name of a function."""
-    return given if isinstance(given, str) else str(getattr(given, "__name__", "function"))
-
-
-def _shown(value: Any) -> str:
-    """A value in a label."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _steps(x: Floats, sd: float, eps: float | None) -> Floats:
-    """Step of the differences at each value."""
-    if eps is None:
-        near = np.where(x == 0, sd, np.minimum(np.abs(x), sd))
-        return np.asarray(np.maximum(STEP * near, LEAST_STEP * sd))
-    if isinstance(eps, bool) or not isinstance(eps, int | float) or not (0 < eps < np.inf):
-        raise ArgumentError(f"eps={eps!r}.", "Expected a positive number.", "Leave it out.")
-    return np.full(len(x), float(eps))
-
-
-def _averages(grid: pd.DataFrame, average_by: Any) -> _Averages | None:
-    """Weights of averages over everything, or within the values of columns."""
-    n = len(grid)
-    if average_by is None:
-        return None
-    if isinstance(average_by, str) and average_by == "all":
-        return _Averages(sparse.csr_array(np.full((1, n), 1 / n)), pd.DataFrame(index=[0]))
-    names = [average_by] if isinstance(average_by, str) else average_by
-    if not isinstance(names, Sequence) or not names or any(name not in grid.columns for name in names):
-        raise ArgumentError(
-            f"average_by={average_by!r}.",
-            f"Expected 'all', or among {', '.join(map(str, grid.columns))}."
-            if len(grid.columns)
-            else "Expected 'all'.",
-            "Correct the name.",
-        )
-    grouped = grid.groupby(list(names), observed=True, sort=True)
-    number = grouped.ngroup().to_numpy()
-    counts = np.bincount(number)
-    weights = sparse.csr_array((1 / counts[number], (number, np.arange(n))), shape=(len(counts), n))
-    return _Averages(weights, grouped.size().index.to_frame(index=False))
