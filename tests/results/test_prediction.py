@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
@@ -204,6 +205,22 @@ def test_index_is_kept(sleep_reml: bx.LikelihoodFit) -> None:
     before = new.copy()
     sleep_reml.predict(new)
     pd.testing.assert_frame_equal(new, before)
+
+
+def test_frames_of_other_libraries(sleep_reml: bx.LikelihoodFit) -> None:
+    new = pd.DataFrame({"Days": [1.0, 2.0], "Subject": ["308", "309"]})
+    pd.testing.assert_frame_equal(sleep_reml.predict(pl.from_pandas(new)), sleep_reml.predict(new))
+
+
+def test_observed_and_unobserved_groups_together(sleepstudy: Fits) -> None:
+    """Rows of one new group say nothing of another."""
+    observed = {"Days": [0.0, 5.0], "Reaction": [200.0, 210.0], "Subject": ["seen", "seen"]}
+    new = {"Days": [3.0, 3.0, 3.0], "Subject": ["unseen", "seen", "308"]}
+    plain, found = (sleepstudy.reml.predict(new, groups="new", observed=rows) for rows in (None, observed))
+    assert_allclose(found.iloc[[0, 2]], plain.iloc[[0, 2]], rtol=1e-9)
+    assert found["mean"].iloc[1] < plain["mean"].iloc[1] - 50 and found["se"].iloc[1] < plain["se"].iloc[1]
+    draws = sleepstudy.post.predict(new, observed=observed, seed=1)
+    assert_allclose(draws["mean"], found["mean"], atol=3 * found["se"].max() / np.sqrt(400))
 
 
 # A posterior
