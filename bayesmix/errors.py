@@ -96,7 +96,8 @@ def refuse_unknown(function: str, unknown: dict[str, object], offered: tuple[str
         if ours not in offered:
             near = difflib.get_close_matches(name, offered, n=1)
             ours = near[0] if near else None
-        remedy = f"Write {ours}={value!r}." if ours else "Remove it."
+        shown = repr(value)
+        remedy = f"Write {ours}={shown if len(shown) <= 60 else '...'}." if ours else "Remove it."
         raise ArgumentError(f"{function} has no keyword '{name}'.", expected, remedy)
 
 

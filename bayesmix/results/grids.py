@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 # A numeric predictor of at most so many whole values is shown at each of them, any other at so many equal steps.
 STEPS = 50
+# Values of a contrast, of which every pair is compared.
+MOST_COMPARED = 40
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,12 @@ class Predictors:
             raise ArgumentError(
                 f"contrast has one value of '{name}'.", "Expected at least two to compare.", "Add another value."
             )
+        if len(found) > MOST_COMPARED:
+            raise ArgumentError(
+                f"contrast has {len(found)} values of '{name}', {len(found) * (len(found) - 1) // 2} pairs.",
+                f"Expected at most {MOST_COMPARED} values.",
+                f"Name those to compare, as in contrast={{{name!r}: [...]}}.",
+            )
         return found
 
 
@@ -214,7 +222,7 @@ def read_averages(grid: pd.DataFrame, average_by: Any) -> Averages | None:
     if isinstance(average_by, str) and average_by == "all":
         return Averages(sparse.csr_array(np.full((1, n), 1 / n)), pd.DataFrame(index=[0]))
     names = [average_by] if isinstance(average_by, str) else average_by
-    if not isinstance(names, Sequence) or not names or any(name not in grid.columns for name in names):
+    if not isinstance(names, Sequence) or not names or any(name not in list(grid.columns) for name in names):
         raise ArgumentError(
             f"average_by={average_by!r}.",
             f"Expected 'all', or among {', '.join(map(str, grid.columns))}."

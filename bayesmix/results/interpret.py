@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from bayesmix.design.frame import Categories
 from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
-from bayesmix.inference.prediction import Functionals
+from bayesmix.inference.prediction import Functionals, MixedEquations
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.changes import COMPARISONS, SLOPES, difference_steps, function_name, pick_function, value_label
 from bayesmix.results.grids import Averages, build_grid, read_averages, read_predictors, single_entry
@@ -235,7 +235,10 @@ def slopes(
         )
     grid = build_grid(predictors, conditional, name)
     if value is not None:
-        x = np.resize(predictors.read_values(name, [value] if np.isscalar(value) else value).to_numpy(), len(grid))
+        at = predictors.read_values(name, value).to_numpy()
+        if len(at) > 1:
+            raise ArgumentError(f"wrt has {len(at)} values of '{name}'.", "Expected one number.", "Call once for each.")
+        x = np.full(len(grid), at[0])
     elif conditional is None:
         x = column.values
     else:
@@ -243,7 +246,7 @@ def slopes(
     h = difference_steps(x, float(column.values.std()), eps)
     moves = [x, x - 2 * h, x - h, x + h, x + 2 * h]
     h = (moves[3] - moves[2]) / 2  # as it was rounded
-    frames = [grid.assign(**{name: at}) for at in moves]
+    frames = [grid.assign(**{name: moved}) for moved in moves]
 
     def quantity(values: Sequence[Any], rows: slice) -> Any:
         derivative = (values[1] - 8 * values[2] + 8 * values[3] - values[4]) / (12 * h[rows])
@@ -282,8 +285,10 @@ def _interpret(
         blocks.append(pd.concat([pd.DataFrame(named, index=context.index), context], axis=1))
     summary = pd.concat(blocks, ignore_index=True)
     weights = None if averages is None else averages.weights
-    targets = [[read_target(fit.design, f, groups, "mean", None, None) for f in part.frames] for part in parts]
-    pairs = list(zip(parts, targets, strict=True))
+    # Read when their turn comes: many pairs of many rows need not be held at once.
+    pairs = (
+        (part, [read_target(fit.design, frame, groups, "mean", None, None) for frame in part.frames]) for part in parts
+    )
     if isinstance(fit, BayesFit):
         values = np.concatenate([_part_draws(fit, part, own, weights) for part, own in pairs], axis=1)
         low, high = np.quantile(values, [0.5 - prob / 2, 0.5 + prob / 2], axis=0)
@@ -313,12 +318,13 @@ def _part_draws(fit: BayesFit, part: _Part, targets: list[Target], weights: Any)
 
 
 def _from_estimates(
-    fit: LikelihoodFit, pairs: list[tuple[_Part, list[Target]]], weights: Any, summary: pd.DataFrame, prob: float
+    fit: LikelihoodFit, pairs: Iterator[tuple[_Part, list[Target]]], weights: Any, summary: pd.DataFrame, prob: float
 ) -> Interpretation:
     """Estimates with standard errors: linear functions of the effects, or the functions nearest to them."""
     estimates, linear = [], []
-    equations = equations_for(fit, pairs[0][1][0])
+    equations: MixedEquations | None = None
     for part, targets in pairs:
+        equations = equations or equations_for(fit, targets[0])
         means = [equations.means(target.rows) for target in targets]
         everything = slice(0, len(means[0]))
         value = np.asarray(part.quantity(means, everything), dtype=float)
@@ -332,6 +338,7 @@ def _from_estimates(
         assert total is not None
         estimates.append(value if weights is None else weights @ value)
         linear.append(total if weights is None else total.combine(weights))
+    assert equations is not None
     estimate, joint = np.concatenate(estimates), Functionals.stacked(linear)
     covariance = None
     if len(estimate) <= MOST_JOINT:

@@ -442,6 +442,8 @@ WRONG: list[tuple[object, dict[str, object], str]] = [
     ({"Days": [1.0]}, {"levels": "Subject"}, "no column 'Subject'"),
     ({"Days": [1.0]}, {"levels": "Subject", "groups": "population"}, "Leave groups out"),
     ({"Days": [1.0]}, {"newdata": 1}, "Write new="),
+    (None, {"data": pd.DataFrame({"Days": range(20)})}, r"Write new=\.\.\.\."),
+    ({"Days": [1.0]}, {"level": "Subject"}, "Write levels='Subject'"),
     ({"Days": [1.0]}, {"re_form": 1}, "no keyword 're_form'"),
     ({"Days": [1.0], "Subject": ["a"]}, {"observed": 3}, "data frame"),
     ({"Days": [1.0], "Subject": ["a"]}, {"observed": {"Days": [1.0], "Subject": ["a"]}}, "Reaction"),
