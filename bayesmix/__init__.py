@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bayesmix.results.comparison import Comparison, compare
     from bayesmix.results.dialects.explain import explain_difference
     from bayesmix.results.homogeneity import homogeneity_test
+    from bayesmix.results.interpret import comparisons, predictions, slopes
     from bayesmix.results.likelihood_fit import LikelihoodFit
     from bayesmix.results.likelihood_ratio import LikelihoodRatioTest, lrt
     from bayesmix.results.loaded_fit import load
@@ -34,12 +35,15 @@ _HOMES = {
     "Optimizer": "bayesmix.inference.optimizer",
     "WaldTest": "bayesmix.results.wald_test",
     "Published": "bayesmix.results.published",
+    "comparisons": "bayesmix.results.interpret",
     "compare": "bayesmix.results.comparison",
     "explain_difference": "bayesmix.results.dialects.explain",
     "homogeneity_test": "bayesmix.results.homogeneity",
     "list_datasets": "bayesmix.datasets",
     "load": "bayesmix.results.loaded_fit",
     "load_dataset": "bayesmix.datasets",
+    "predictions": "bayesmix.results.interpret",
+    "slopes": "bayesmix.results.interpret",
     "lrt": "bayesmix.results.likelihood_ratio",
     "wald": "bayesmix.results.wald_test",
 }
@@ -56,12 +60,15 @@ __all__ = [
     "Published",
     "WaldTest",
     "compare",
+    "comparisons",
     "explain_difference",
     "homogeneity_test",
     "list_datasets",
     "load",
     "load_dataset",
     "lrt",
+    "predictions",
+    "slopes",
     "wald",
 ]
 

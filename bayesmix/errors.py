@@ -74,6 +74,7 @@ _ELSEWHERE = {
     "warmup": "tune",
     "adapt_delta": "target_accept",
     "prior": "priors",
+    "data": "new",
     "nsim": "n",
     "level": "prob",
     "parm": "parameters",
@@ -111,11 +112,12 @@ def refuse_unknown(
             )
         if elsewhere is not None and name in elsewhere:
             raise ArgumentError(f"{function} has no keyword '{name}' here.", expected, elsewhere[name])
-        ours = _ELSEWHERE.get(name)
+        ours = f"{name}s" if isinstance(value, str) and f"{name}s" in offered else _ELSEWHERE.get(name)
         if ours not in offered:
             near = difflib.get_close_matches(name, offered, n=1)
             ours = near[0] if near else None
-        remedy = f"Write {ours}={value!r}." if ours else "Remove it."
+        shown = repr(value)
+        remedy = f"Write {ours}={shown if len(shown) <= 60 else '...'}." if ours else "Remove it."
         expected = expected if offered else "Expected no keywords."
         raise ArgumentError(f"{function} has no keyword '{name}'.", expected, remedy)
 

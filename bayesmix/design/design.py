@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,13 @@ from bayesmix.design.coding import (
     code_terms,
     column_values,
 )
-from bayesmix.design.frame import Categories, Column, Numbers, as_categories, frame_length, read_columns
-from bayesmix.design.groups import Grouping, Tree, build_tree
+from bayesmix.design.frame import Column, Numbers, as_categories, frame_length, read_columns
+from bayesmix.design.groups import Grouping, Tree, build_tree, match_cells
 from bayesmix.design.levels import Level, make_level, read_levels
 from bayesmix.design.rank import aliased_columns
-from bayesmix.design.transforms import Memory, calls_of, evaluate, learn
-from bayesmix.design.weights import Weights, positive_weights, read_weights
+from bayesmix.design.rows import complete_rows, only_group, require_complete, response_values, sum_offsets
+from bayesmix.design.transforms import Memory, calls_of, evaluate, learn, with_groups
+from bayesmix.design.weights import positive_weights, read_weights
 from bayesmix.errors import BayesmixWarning, DataError, DesignError
 from bayesmix.specification import INTERCEPT, Call, Factor, Name, Specification, Word, columns_of
 from bayesmix.specification.factors import render
@@ -126,6 +127,58 @@ class Design:
         """X, (n, p)."""
         return self.values[:, self.fixed]
 
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Columns of the data that fixed effects, group effects and offsets are computed from."""
+        used = _factors_of(self.columns)
+        wanted = [name for factor in [*used, *self.specification.offsets] for name in columns_of(factor.expression)]
+        group = only_group(self.specification)
+        if group is not None and any(_needs_group(factor) for factor in used):
+            wanted.append(group)
+        return tuple(dict.fromkeys(wanted))
+
+    def match_groups(
+        self, data: Any, number: int, known: tuple[tuple[Any, ...], ...] | None = None
+    ) -> tuple[Integers, tuple[tuple[Any, ...], ...]]:
+        """The group of each row of new data at a level, and all groups, new ones after those known.
+
+        Parameters
+        ----------
+        data : data frame
+            Holds the columns of the grouping.
+        number : int
+            Which level.
+        known : tuple of tuple, optional
+            Groups known, by default those of the fit.
+
+        Returns
+        -------
+        codes : (n,) int array
+            Index into the groups.
+        cells : tuple of tuple
+            Labels of each group, one for each column of the grouping.
+        """
+        grouping = self.levels[number].grouping
+        columns = read_columns(data, grouping.columns)
+        require_complete(columns, grouping.columns)
+        return match_cells(grouping.columns, grouping.cells if known is None else known, columns)
+
+    def read_response(self, data: Any) -> Floats:
+        """The response of other rows, (n,), through the transforms of the formula."""
+        factor, group = self.specification.response, only_group(self.specification)
+        needed = [group] if group is not None and _needs_group(factor) else []
+        columns = read_columns(data, [*columns_of(factor.expression), *needed])
+        require_complete(columns, columns)
+        return evaluate(factor, columns, self.memory, group)
+
+    def remember_groups(self, data: Any) -> Design:
+        """The same design, where ``within()`` and ``between()`` know means of groups that the fit has not seen."""
+        if not self.memory.group_means:
+            return self
+        columns = read_columns(data, self.predictors)
+        require_complete(columns, columns)
+        return replace(self, memory=with_groups(self.memory, columns, only_group(self.specification)))
+
     def encode(self, data: Any, groups: bool = True) -> Encoded:
         """Put new data through the same coding: levels, centres and group means are those of the fit.
 
@@ -146,28 +199,18 @@ class Design:
             A column is missing, holds missing values, or a label that a predictor did not have in the fit.
         """
         used = _factors_of(self.columns)
-        wanted = [name for factor in used for name in columns_of(factor.expression)]
-        for factor in self.specification.offsets:
-            wanted += columns_of(factor.expression)
-        group = _only_group(self.specification)
-        if group is not None and any(_needs_group(factor) for factor in used):
-            wanted.append(group)
+        group = only_group(self.specification)
+        wanted = [*self.predictors]
         if groups:
             wanted += [name for level in self.levels for name in level.grouping.columns]
         columns = read_columns(data, dict.fromkeys(wanted))
         n = _length(columns, data)
         for factor in used:
             self._check_labels(factor, columns)
-        for name in dict.fromkeys(wanted):
-            if columns[name].missing.any():
-                raise DataError(
-                    f"Column '{name}' of the new data has {int(columns[name].missing.sum())} missing value(s).",
-                    "Expected complete rows.",
-                    "Drop those rows or fill the values in.",
-                )
+        require_complete(columns, wanted)
         values = column_values(list(self.columns), columns, self.memory, group, n)
-        offset = _sum_offsets(self.specification, columns, self.memory, group, n)
-        indices = tuple(_match_groups(level.grouping, columns) for level in self.levels) if groups else None
+        offset = sum_offsets(self.specification, columns, self.memory, group, n)
+        indices = tuple(_known_groups(level.grouping, columns) for level in self.levels) if groups else None
         return Encoded(values[:, self.fixed], tuple(values[:, level.places] for level in self.levels), indices, offset)
 
     def _check_labels(self, factor: Factor, columns: Mapping[str, Column]) -> None:
@@ -208,15 +251,15 @@ def build_design(specification: Specification, data: Any, weights: Any = None) -
         See the messages; each says what to do.
     """
     given = None if weights is None else read_weights(weights, data)
-    columns, rows, n_missing = _complete_rows(specification, data, given)
+    columns, rows, n_missing = complete_rows(specification, data, given)
     n, counted = len(rows), None if given is None else positive_weights(given, rows)
-    group = _only_group(specification)
+    group = only_group(specification)
     fixed_factors = [factor for term in specification.fixed for factor in term.factors]
     effect_factors = [f for bar in specification.groups for term in bar.effects for f in term.factors]
     factors = [specification.response, *specification.offsets, *fixed_factors, *effect_factors]
     memory = learn(factors, columns, group)
-    offset = _sum_offsets(specification, columns, memory, group, n)
-    response = _read_response(specification.response, columns, memory, group)
+    offset = sum_offsets(specification, columns, memory, group, n)
+    response = response_values(specification.response, columns, memory, group)
 
     fixed = code_terms(specification.fixed, columns)
     groupings, bars, depth, notes = read_levels(specification.groups, columns, n)
@@ -264,72 +307,6 @@ def _freeze(*arrays: NDArray[Any] | None) -> None:
     for array in arrays:
         if array is not None:
             array.flags.writeable = False
-
-
-def _complete_rows(
-    specification: Specification, data: Any, weights: Weights | None
-) -> tuple[dict[str, Column], Integers, int]:
-    """The columns of the model at the rows where nothing is missing, these rows, and how many others there are."""
-    columns = read_columns(data, specification.columns)
-    missing = {name: column.missing for name, column in columns.items()}
-    if weights is not None:
-        missing.setdefault(weights.name, np.isnan(weights.values))
-    total = len(next(iter(missing.values())))
-    rows = np.flatnonzero(~np.logical_or.reduce(list(missing.values())))
-    n = len(rows)
-    if n == 0:
-        worst = max(missing, key=lambda name: int(missing[name].sum()))
-        raise DataError(
-            f"None of the {total} rows is complete; '{worst}' is missing in {int(missing[worst].sum())} of them.",
-            "Expected rows in which every column of the formula has a value.",
-            f"Check how '{worst}' was read, or leave it out of the formula.",
-        )
-    if n < total or any(isinstance(column, Categories) for column in columns.values()):
-        columns = {
-            name: column if n == total and isinstance(column, Numbers) else column.take(rows)
-            for name, column in columns.items()
-        }
-    return columns, rows, total - n
-
-
-def _only_group(specification: Specification) -> str | None:
-    """The grouping column that ``within(x)`` means where it names none."""
-    groupings = {bar.grouping for bar in specification.groups}
-    if len(groupings) == 1:
-        (only,) = groupings
-        if len(only) == 1:
-            return only[0]
-    return None
-
-
-def _sum_offsets(
-    specification: Specification, columns: Mapping[str, Column], memory: Memory, group: str | None, n: int
-) -> Floats:
-    """The sum of the offsets, (n,)."""
-    total = np.zeros(n)
-    for factor in specification.offsets:
-        total += evaluate(factor, columns, memory, group)
-    return total
-
-
-def _read_response(factor: Factor, columns: Mapping[str, Column], memory: Memory, group: str | None) -> Floats:
-    """The response: numbers, finite, not all the same."""
-    if categorical_column(factor, columns) is not None:
-        labels = as_categories(columns[columns_of(factor.expression)[0]]).labels
-        raise DataError(
-            f"The response '{factor.text}' holds text or categories ({', '.join(map(str, labels[:3]))}"
-            f"{', ...' if len(labels) > 3 else ''}).",
-            "Expected numbers.",
-            "Convert it to numbers; for a yes/no outcome a linear model is not the right one.",
-        )
-    values = evaluate(factor, columns, memory, group)
-    if np.ptp(values) == 0:
-        raise DataError(
-            f"The response '{factor.text}' is {values.flat[0]:g} in every row.",
-            "Expected a response that varies.",
-            "Check the column, or how rows were filtered.",
-        )
-    return values
 
 
 def _spanned(level: Level, values: Floats, fixed: Integers) -> bool:
@@ -394,13 +371,7 @@ def _length(columns: Mapping[str, Column], data: Any) -> int:
     return frame_length(data)
 
 
-def _match_groups(grouping: Grouping, columns: Mapping[str, Column]) -> Integers:
+def _known_groups(grouping: Grouping, columns: Mapping[str, Column]) -> Integers:
     """The known group of each row of new data, -1 where it is new."""
-    parts = [as_categories(columns[name]) for name in grouping.columns]
-    known = {cell: i for i, cell in enumerate(grouping.cells)}
-    if len(parts) == 1:
-        lookup = np.array([known.get((label,), -1) for label in parts[0].labels], np.int64)
-        return lookup[parts[0].codes]
-    rows = zip(*(part.codes.tolist() for part in parts), strict=True)
-    found = (tuple(part.labels[code] for part, code in zip(parts, row, strict=True)) for row in rows)
-    return np.array([known.get(cell, -1) for cell in found], np.int64)
+    codes, _ = match_cells(grouping.columns, grouping.cells, columns)
+    return np.where(codes < len(grouping.cells), codes, -1)

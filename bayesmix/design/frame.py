@@ -210,6 +210,13 @@ def frame_length(data: Any) -> int:
     return len(nw.from_native(pd.DataFrame(data) if isinstance(data, Mapping) else data, eager_only=True))
 
 
+def frame_columns(data: Any) -> tuple[str, ...]:
+    """Names of the columns of a data frame, which is refused as in :func:`read_columns`."""
+    read_columns(data, ())
+    frame = nw.from_native(pd.DataFrame(data) if isinstance(data, Mapping) else data, eager_only=True)
+    return tuple(frame.columns)
+
+
 def as_categories(column: Column) -> Categories:
     """A column read as labels: numbers become sorted labels, whole numbers stay whole."""
     if isinstance(column, Categories):

@@ -51,13 +51,7 @@ def read_grouping(columns: tuple[str, ...], data: Mapping[str, Column], n: int) 
         There is only one group, or as many groups as rows.
     """
     name = ":".join(columns)
-    parts = [as_categories(data[column]) for column in columns]
-    codes = parts[0].codes
-    cells: list[tuple[Any, ...]] = [(label,) for label in parts[0].labels]
-    for part in parts[1:]:
-        pairs, codes = np.unique(codes * len(part.labels) + part.codes, return_inverse=True)
-        outer, inner = np.divmod(pairs, len(part.labels))
-        cells = [(*cells[i], part.labels[j]) for i, j in zip(outer.tolist(), inner.tolist(), strict=True)]
+    codes, cells = read_cells(columns, data)
     labels = _labels(cells)
     if len(labels) < 2:
         raise DesignError(
@@ -72,6 +66,32 @@ def read_grouping(columns: tuple[str, ...], data: Mapping[str, Column], n: int) 
             f"Drop the level, or check that '{name}' is the column you mean.",
         )
     return Grouping(name, columns, codes, labels, tuple(cells))
+
+
+def read_cells(columns: tuple[str, ...], data: Mapping[str, Column]) -> tuple[Integers, list[tuple[Any, ...]]]:
+    """The combination of labels of each row, and the combinations, in label order."""
+    parts = [as_categories(data[column]) for column in columns]
+    codes = parts[0].codes
+    cells: list[tuple[Any, ...]] = [(label,) for label in parts[0].labels]
+    for part in parts[1:]:
+        pairs, codes = np.unique(codes * len(part.labels) + part.codes, return_inverse=True)
+        outer, inner = np.divmod(pairs, len(part.labels))
+        cells = [(*cells[i], part.labels[j]) for i, j in zip(outer.tolist(), inner.tolist(), strict=True)]
+    return codes, cells
+
+
+def match_cells(
+    columns: tuple[str, ...], known: Sequence[tuple[Any, ...]], data: Mapping[str, Column]
+) -> tuple[Integers, tuple[tuple[Any, ...], ...]]:
+    """The group of each row of other data, and all groups: those known, then those that are new, in label order."""
+    codes, cells = read_cells(columns, data)
+    numbers = {cell: i for i, cell in enumerate(known)}
+    used = np.unique(codes)
+    for i in used.tolist():
+        numbers.setdefault(cells[i], len(numbers))
+    found = np.full(len(cells), -1, np.int64)
+    found[used] = [numbers[cells[i]] for i in used.tolist()]
+    return found[codes], tuple(numbers)
 
 
 def _labels(cells: list[tuple[Any, ...]]) -> tuple[Any, ...]:

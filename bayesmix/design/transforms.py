@@ -81,12 +81,24 @@ def learn(factors: list[Factor], columns: Mapping[str, Column], default_group: s
                 constants[call] = (float(np.mean(values)), sd)
             elif call.function in ("within", "between"):
                 values = _evaluate(call.arguments[0], columns, memory, default_group)
-                group = _group_of(call, columns, default_group)
-                sums = np.bincount(group.codes, weights=values, minlength=len(group.labels))
-                counts = np.bincount(group.codes, minlength=len(group.labels))
-                means = sums / np.maximum(counts, 1)
-                group_means[call] = dict(zip(group.labels, means.tolist(), strict=True))
+                group_means[call] = _means_by_label(values, _group_of(call, columns, default_group))
     return memory
+
+
+def with_groups(memory: Memory, columns: Mapping[str, Column], default_group: str | None) -> Memory:
+    """The same memory with means of the groups that it does not know yet."""
+    means = {}
+    for call, known in memory.group_means.items():
+        values = _evaluate(call.arguments[0], columns, memory, default_group)
+        means[call] = {**_means_by_label(values, _group_of(call, columns, default_group)), **known}
+    return Memory(memory.constants, means, memory.polynomials)
+
+
+def _means_by_label(values: Floats, group: Categories) -> dict[Any, float]:
+    """Mean of each label."""
+    sums = np.bincount(group.codes, weights=values, minlength=len(group.labels))
+    counts = np.bincount(group.codes, minlength=len(group.labels))
+    return dict(zip(group.labels, (sums / np.maximum(counts, 1)).tolist(), strict=True))
 
 
 def _is_raw(call: Call) -> bool:
@@ -247,11 +259,8 @@ def _call(
         return (values - mean) / scale
     if function in ("within", "between"):
         groups = _group_of(call, columns, group)
-        known = memory.group_means[call]
-        sums = np.bincount(groups.codes, weights=values, minlength=len(groups.labels))
-        counts = np.maximum(np.bincount(groups.codes, minlength=len(groups.labels)), 1)
-        fresh = sums / counts
-        means = np.array([known.get(label, fresh[i]) for i, label in enumerate(groups.labels)])
+        known = {**_means_by_label(values, groups), **memory.group_means[call]}
+        means = np.array([known[label] for label in groups.labels])
         between = means[groups.codes]
         return between if function == "between" else values - between
     return values

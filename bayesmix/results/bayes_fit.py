@@ -19,6 +19,7 @@ from bayesmix.inference.draws import EffectDraws
 from bayesmix.inference.naming import effect_name, variable_name
 from bayesmix.results.components import component_index, component_values
 from bayesmix.results.fit import Fit
+from bayesmix.results.group_tables import fitted_values
 from bayesmix.results.group_values import each_level, with_fixed
 from bayesmix.results.naming import group_frame, group_order
 from bayesmix.results.parameters import Parameters
@@ -26,10 +27,12 @@ from bayesmix.results.pointwise import add_log_likelihood
 from bayesmix.results.posterior import covariance_draws, draws_of
 from bayesmix.results.posterior_hypotheses import hypothesis_table
 from bayesmix.results.posterior_summary import posterior_summary
+from bayesmix.results.prediction import predict_from_draws, replicate
 from bayesmix.results.prior_posterior import prior_posterior_data
 from bayesmix.results.prior_table import PriorTable
 from bayesmix.results.saved_fit import save_fit
 from bayesmix.results.sensitivity import prior_sensitivity
+from bayesmix.results.targets import Target
 from bayesmix.tables import Summary
 
 Floats = NDArray[np.float64]
@@ -272,6 +275,44 @@ class BayesFit(Fit):
         """
         refuse_unknown("hypothesis", unknown, ("prob", "draws"))
         return hypothesis_table(self, hypothesis, prob, draws)
+
+    def predict_target(self, target: Target, prob: float, draws: bool, seed: int | None) -> pd.DataFrame | xr.DataArray:
+        """Predictions of the posterior: mean, sd, ci_low, ci_high, or draws."""
+        return predict_from_draws(self, target, prob, draws, seed)
+
+    def fitted(self) -> Floats:
+        """Posterior means of the fitted values with all group effects, for the rows used, (n,)."""
+        return fitted_values(self.design, self.parameters.beta.mean(axis=(0, 1)), self.effects.means)
+
+    def posterior_predictive(
+        self, *, draws: int | None = None, groups: str = "known", seed: int | None = None, **unknown: Any
+    ) -> xr.DataTree:
+        """Replicated responses of the rows used, for posterior predictive checks.
+
+        The fit's own ``idata`` is left as it is; what is returned has the observed responses beside the replicated
+        ones, so that ``arviz.plot_ppc_dist`` reads it unaided.
+
+        Parameters
+        ----------
+        draws : int, optional
+            Draws of each chain, evenly spaced; by default all (8 bytes for each draw and row).
+        groups : {"known", "new"}
+            Keep the effects of the groups, or draw those of new groups in their place.
+        seed : int, optional
+            The same seed gives the same responses.
+
+        Returns
+        -------
+        DataTree
+            ``posterior_predictive`` and ``observed_data``, each with ``y``.
+
+        Raises
+        ------
+        ArgumentError
+            Another option, or group effects that were not kept.
+        """
+        refuse_unknown("posterior_predictive", unknown, ("draws", "groups", "seed"))
+        return replicate(self, draws, seed, groups)
 
     def _from_summary(self, number: int, prob: float) -> dict[str, Floats]:
         """Columns from means and sds alone."""

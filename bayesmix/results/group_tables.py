@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -53,11 +55,11 @@ def coefficient_table(
     return group_frame(design, number, design.levels[number].effect_names, _with_interval(mean, sd, prob))
 
 
-def fitted_values(design: Design, solution: MlSolution, conditional: ConditionalEffects) -> Floats:
-    """Offset, fixed part and all group effects of the rows used, (n,)."""
-    values = design.fixed_values @ solution.beta + design.offset
+def fitted_values(design: Design, beta: Floats, means: Sequence[Floats]) -> Floats:
+    """Offset, fixed part and all group effects (J, q), groups in depth-first order, of the rows used, (n,)."""
+    values = design.fixed_values @ beta + design.offset
     for number, level in enumerate(design.levels):
-        mean = conditional.means[number][group_order(design, number)]
+        mean = means[number][group_order(design, number)]
         values = values + np.einsum("nq,nq->n", design.values[:, level.places], mean[level.grouping.codes])
     return np.asarray(values)
 

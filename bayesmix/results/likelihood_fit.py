@@ -33,10 +33,12 @@ from bayesmix.results.group_values import each_level
 from bayesmix.results.intervals import interval_table
 from bayesmix.results.naming import group_order, require_count
 from bayesmix.results.parameters import Parameters
+from bayesmix.results.prediction import predict_from_estimates
 from bayesmix.results.profile import Profile, profile_data
 from bayesmix.results.quantities import Names
 from bayesmix.results.random_terms import random_terms_table
 from bayesmix.results.singular import SingularReport, report_singularity
+from bayesmix.results.targets import Target
 from bayesmix.tables import Summary
 
 Floats = NDArray[np.float64]
@@ -362,30 +364,11 @@ class LikelihoodFit(Fit):
 
     def fitted(self) -> Floats:
         """Fitted values with all group effects, for the rows used, (n,)."""
-        return fitted_values(self.design, self.solution, self._conditional)
+        return fitted_values(self.design, self.solution.beta, self._conditional.means)
 
-    def residuals(self, *, kind: str = "response", **unknown: Any) -> Floats:
-        """Residuals of the rows used, (n,).
-
-        Parameters
-        ----------
-        kind : {"response", "pearson"}
-            Response minus fitted value, or that times the root of the row's weight, which has one variance for all
-            rows, sigma^2. Without weights they are the same.
-
-        Raises
-        ------
-        ArgumentError
-            Another kind.
-        """
-        refuse_unknown("residuals", unknown, ("kind",))
-        if kind not in ("response", "pearson"):
-            raise ArgumentError(
-                f"kind={kind!r} is not offered.", "Expected 'response' or 'pearson'.", "Choose one of these."
-            )
-        rest = self.design.response - self.fitted()
-        weights = self.design.weights if kind == "pearson" else None
-        return np.asarray(rest if weights is None else np.sqrt(weights) * rest)
+    def predict_target(self, target: Target, prob: float, draws: bool, seed: int | None) -> pd.DataFrame:
+        """Predictions from the estimates: mean, se, ci_low, ci_high."""
+        return predict_from_estimates(self, target, prob, draws)
 
     def intervals(
         self, method: str = "wald", *, prob: float = 0.95, scale: str = "var", **options: Any

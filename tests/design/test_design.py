@@ -316,6 +316,43 @@ def test_unknown_groups_are_marked(varied: Design, frame: pd.DataFrame) -> None:
     assert varied.levels[0].grouping.labels[lowest[0]] == "0:0"
 
 
+def test_new_groups_are_numbered_after_those_known(varied: Design, frame: pd.DataFrame) -> None:
+    """In label order; further data go on from there; labels that do not occur get no number."""
+    rows = frame.head(4).assign(g=[0, 99, 98, 99])
+    codes, cells = varied.match_groups(rows, 1)
+    known = len(varied.levels[1].grouping.labels)
+    assert codes.tolist() == [0, known + 1, known, known + 1]
+    assert cells[known:] == ((98,), (99,))
+    more, cells = varied.match_groups(rows.assign(g=pd.Categorical([97, 99, 99, 0], [5, 96, 97, 99, 0])), 1, cells)
+    assert more.tolist() == [known + 2, known + 1, known + 1, 0]
+    assert cells[known:] == ((98,), (99,), (97,))
+    inner, _ = varied.match_groups(rows.assign(h=[0, 0, 0, 1]), 0)
+    assert len(set(inner[1:])) == 3 and (inner[1:] >= len(varied.levels[0].grouping.labels)).all()
+    with pytest.raises(DataError, match="1 missing"):
+        varied.match_groups(rows.assign(g=[0, None, 1, 2]), 1)
+
+
+def test_what_a_design_reads(frame: pd.DataFrame) -> None:
+    found = design("log(y + 9) ~ scale(x) * sector + offset(z) + (1 | g)", frame)
+    assert found.predictors == ("x", "sector", "z")
+    assert_allclose(found.read_response(frame.tail(3)), np.log(frame["y"].tail(3) + 9))
+    with pytest.raises(DataError, match="'y'"):
+        found.read_response(frame.drop(columns="y"))
+    assert found.remember_groups(frame) is found
+    assert design("y ~ within(x) + (1 | g)", frame).predictors == ("x", "g")
+
+
+def test_group_means_that_are_remembered(frame: pd.DataFrame) -> None:
+    """Means of new groups from one set of rows, used in another; those of known groups stay."""
+    found = design("y ~ between(x, g) + (1 | g)", frame)
+    rows = frame.head(4).assign(g=[0, 99, 99, 99], x=[100.0, 1.0, 2.0, 6.0])
+    later = found.remember_groups(rows).encode(rows.tail(1), groups=False).fixed[:, 1]
+    assert_allclose(later, 3.0)
+    known = found.remember_groups(rows).encode(rows.head(1), groups=False).fixed[:, 1]
+    assert_allclose(known, frame.loc[frame["g"] == 0, "x"].mean())
+    assert_allclose(found.encode(rows.tail(1), groups=False).fixed[:, 1], 6.0)
+
+
 def test_unknown_labels_of_a_predictor_are_refused(varied: Design, frame: pd.DataFrame) -> None:
     with pytest.raises(DataError) as caught:
         varied.encode(frame.head(2).assign(sector=["Public", "Charter"]))
