@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bayesmix.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from bayesmix.results.fit import Fit
+    from bayesmix.results.surface.core import Core
 
 Floats = NDArray[np.float64]
 
@@ -25,13 +25,13 @@ Labels = Mapping[str, Sequence[Any]]
 
 
 def hand_out(
-    fit: Fit, values: Floats, labels: Labels, prob: float | None, draws: bool, note: str | None = None
+    fit: Core, values: Floats, labels: Labels, prob: float | None, draws: bool, note: str | None = None
 ) -> pd.DataFrame | xr.DataArray:
     """A table indexed by the labels, or the draws with the same labels as coordinates.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Core
         Whose estimate or posterior it is.
     values : (C, D, ...) array
         One axis for each entry of ``labels`` after chains and draws; an estimate is one draw of one chain.
@@ -62,7 +62,7 @@ def _array(values: Floats, labels: Labels, prob: float | None) -> xr.DataArray:
     return xr.DataArray(values, coords=coords, dims=tuple(coords))
 
 
-def _table(fit: Fit, values: Floats, labels: Labels, prob: float | None) -> pd.DataFrame:
+def _table(fit: Core, values: Floats, labels: Labels, prob: float | None) -> pd.DataFrame:
     """Rows in the order of the labels, the last of them running fastest."""
     if len(labels) == 1:
         ((name, only),) = labels.items()

@@ -28,7 +28,7 @@ from bayesmix.results.prior_density import (
 )
 
 if TYPE_CHECKING:
-    from bayesmix.results.bayes_fit import BayesFit
+    from bayesmix.results.surface.posterior import PosteriorChecks
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ class Evidence:
     method: str
 
 
-def contrast_evidence(post: BayesFit, contrast: Floats, value: float) -> Evidence:
+def contrast_evidence(post: PosteriorChecks, contrast: Floats, value: float) -> Evidence:
     """Evidence that a linear combination of the fixed effects has a value; normal given the variance parameters."""
     prior = contrast_log_prior(post, contrast, value)
     if _is_sampled(post) or post.priors.numbers.given:
@@ -68,7 +68,7 @@ def contrast_evidence(post: BayesFit, contrast: Floats, value: float) -> Evidenc
     return Evidence(np.exp(density - prior).reshape(chosen.shape), EXACT)
 
 
-def sd_evidence(post: BayesFit, level: int | None, effect: int, value: float) -> Evidence:
+def sd_evidence(post: PosteriorChecks, level: int | None, effect: int, value: float) -> Evidence:
     """Evidence that a standard deviation (that of the residuals where level is None) has a value.
 
     Given all other variance parameters and with fixed and group effects integrated out, its density is likelihood times
@@ -90,7 +90,7 @@ def sd_evidence(post: BayesFit, level: int | None, effect: int, value: float) ->
     return Evidence(np.exp(logs[-1] - area).reshape(chosen.shape), EXACT)
 
 
-def correlation_evidence(post: BayesFit, level: int, pair: tuple[int, int], value: float) -> Evidence:
+def correlation_evidence(post: PosteriorChecks, level: int, pair: tuple[int, int], value: float) -> Evidence:
     """Evidence that a correlation has a value."""
     prior = correlation_log_prior(post, level, pair, value)
     draws = correlation(post.parameters.covariances[level], *pair)
@@ -116,7 +116,7 @@ class _Chosen:
     shape: tuple[int, int]
 
 
-def _thinned(post: BayesFit, limit: int) -> _Chosen:
+def _thinned(post: PosteriorChecks, limit: int) -> _Chosen:
     """No more draws than the limit."""
     found = post.parameters
     step = -(-found.sigma.size // limit)
@@ -125,23 +125,23 @@ def _thinned(post: BayesFit, limit: int) -> _Chosen:
     return _Chosen(covariances, kept.ravel(), kept.shape)
 
 
-def _is_sampled(post: BayesFit) -> bool:
+def _is_sampled(post: PosteriorChecks) -> bool:
     """Whether effects of crossed levels were sampled, because integrating them out takes too long at every draw."""
     raw = post.idata["unconstrained_posterior"]
     return any(given_name(level.name) in raw for level in post.design.levels)
 
 
-def _shares_priors(post: BayesFit) -> bool:
+def _shares_priors(post: PosteriorChecks) -> bool:
     """Whether some standard deviation has a prior that others, or sigma, have a part in."""
     return not all(isinstance(sd, Distribution) for level in post.priors.numbers.levels for sd in level.sds)
 
 
-def _given(post: BayesFit, covariances: tuple[Floats, ...], sigma: Floats) -> FixedGiven:
+def _given(post: PosteriorChecks, covariances: tuple[Floats, ...], sigma: Floats) -> FixedGiven:
     """Fixed effects and likelihood at draws of the variance parameters."""
     return fixed_given(post.products, coefficient_prior(post), covariances, sigma)
 
 
-def _log_likelihood(post: BayesFit, chosen: _Chosen, level: int | None, effect: int, value: float) -> Floats:
+def _log_likelihood(post: PosteriorChecks, chosen: _Chosen, level: int | None, effect: int, value: float) -> Floats:
     """At the draws, with one standard deviation set to a value and all correlations left as they are."""
     if level is None:
         return _given(post, chosen.covariances, np.full_like(chosen.sigma, value)).log_likelihood

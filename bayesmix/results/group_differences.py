@@ -15,13 +15,13 @@ from bayesmix.results.group_values import combination, find_group
 from bayesmix.results.naming import pick_level
 
 if TYPE_CHECKING:
-    from bayesmix.results.fit import Fit
+    from bayesmix.results.surface.core import Core
 
 Floats = NDArray[np.float64]
 
 
 def difference_table(
-    fit: Fit, groups: Any, level: str | None, effect: str | None, at: Any, prob: float
+    fit: Core, groups: Any, level: str | None, effect: str | None, at: Any, prob: float
 ) -> pd.DataFrame:
     """See :meth:`bayesmix.results.fit.Fit.group_differences`."""
     require_coverage(prob)

@@ -20,7 +20,7 @@ from bayesmix.inference.small_sample import SmallSample, differentiate_vcov
 from bayesmix.likelihood.coordinates import block_entries
 from bayesmix.likelihood.derivatives import SecondOrder
 from bayesmix.results.anova import anova_table
-from bayesmix.results.bootstrap import Bootstrap, bootstrap_estimates, simulate_responses
+from bayesmix.results.bootstrap import simulate_responses
 from bayesmix.results.components import component_table, parameter_count
 from bayesmix.results.contrasts import contrast_table
 from bayesmix.results.criteria import corrected_aic, criteria_table
@@ -30,14 +30,12 @@ from bayesmix.results.dialects.styles import summarise
 from bayesmix.results.fit import Fit
 from bayesmix.results.group_tables import coefficient_table, difference_columns, effect_table, fitted_values
 from bayesmix.results.group_values import each_level
-from bayesmix.results.intervals import interval_table
 from bayesmix.results.naming import group_order, require_count
 from bayesmix.results.parameters import Parameters
 from bayesmix.results.prediction import predict_from_estimates
-from bayesmix.results.profile import Profile, profile_data
-from bayesmix.results.quantities import Names
 from bayesmix.results.random_terms import random_terms_table
 from bayesmix.results.singular import SingularReport, report_singularity
+from bayesmix.results.surface.likelihood import LikelihoodIntervals
 from bayesmix.results.targets import Target
 from bayesmix.tables import Summary
 
@@ -46,7 +44,7 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, repr=False)
-class LikelihoodFit(Fit):
+class LikelihoodFit(Fit, LikelihoodIntervals):
     """A REML or ML fit; every table is a pandas DataFrame.
 
     Parameters
@@ -369,70 +367,6 @@ class LikelihoodFit(Fit):
     def predict_target(self, target: Target, prob: float, draws: bool, seed: int | None) -> pd.DataFrame:
         """Predictions from the estimates: mean, se, ci_low, ci_high."""
         return predict_from_estimates(self, target, prob, draws)
-
-    def intervals(
-        self, method: str = "wald", *, prob: float = 0.95, scale: str = "var", **options: Any
-    ) -> pd.DataFrame:
-        """Intervals of all parameters.
-
-        Parameters
-        ----------
-        method : {"wald", "profile", "bootstrap"}
-            Normal intervals (variances on the log scale, correlations on Fisher's z; option ``df`` as in
-            :meth:`fixed_effects`), profile likelihood (option ``criterion``, see :meth:`profile`), or percentiles of a
-            parametric bootstrap (options ``n``, ``seed`` and ``progress``, see :meth:`bootstrap`).
-        prob : float
-            Coverage.
-        scale : {"var", "sd"}
-            Show variances and covariances, or standard deviations.
-
-        Returns
-        -------
-        DataFrame
-            Index (part, parameter); estimate, ci_low, ci_high, and for profiles low_at_boundary, high_at_boundary.
-            ``attrs["note"]`` says what the intervals rest on, and why one is nan.
-
-        Examples
-        --------
-        >>> import bayesmix as bx
-        >>> fit = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff")).reml()
-        >>> fit.intervals("profile", scale="sd")["ci_low"].round(2).tolist()
-        [1486.45, 12.2, 38.23]
-        """
-
-        def tables(df: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-            fixed = self.fixed_effects(prob=prob) if df is None else self.fixed_effects(df=df, prob=prob)
-            return fixed, self.variance_components(se=self.method.lower())
-
-        return interval_table(self.design, self.products, self.solution, method, prob, scale, options, tables)
-
-    def profile(
-        self, parameters: Names = None, *, criterion: str = "ml", prob: float = 0.99, points: int = 12, **unknown: Any
-    ) -> Profile:
-        """Profile deviances, for plots and a look at how far from normal the likelihood is.
-
-        Parameters
-        ----------
-        parameters : str, (part, parameter), or a sequence of these, optional
-            Parts (``"fixed"``, a level, ``"residual"``, ``"theta"``) or parameters (``"sd(ses)"``); by default all but
-            covariances and theta.
-        criterion : {"ml", "reml"}
-            Of the variance components, ``"ml"`` as in lme4; fixed effects are profiled in the full likelihood.
-        prob : float
-            The curves go as far as the bounds of intervals of this coverage.
-        points : int
-            On each side of the estimate.
-        """
-        refuse_unknown("profile", unknown, ("parameters", "criterion", "prob", "points"))
-        return profile_data(self.design, self.products, self.solution, parameters, criterion, prob, points)
-
-    def bootstrap(self, n: int = 1000, *, seed: int | None = None, progress: bool = True, **unknown: Any) -> Bootstrap:
-        """Parametric bootstrap: fit the model to n responses simulated from this fit.
-
-        The same seed gives the same replicates; interrupted, those that are finished are kept.
-        """
-        refuse_unknown("bootstrap", unknown, ("n", "seed", "progress"))
-        return bootstrap_estimates(self.design, self.products, self.solution, n, seed, progress)
 
     def simulate(self, n: int = 1, *, seed: int | None = None, groups: str = "new", **unknown: Any) -> Floats:
         """Simulate n responses of the rows used, from the estimates, (n, N).

@@ -28,14 +28,16 @@ from bayesmix.results.statements import Expression, Parameter, Statement, read_s
 from bayesmix.results.term_hypotheses import fixed_terms
 
 if TYPE_CHECKING:
-    from bayesmix.results.bayes_fit import BayesFit
+    from bayesmix.results.surface.posterior import PosteriorChecks
 
 Floats = NDArray[np.float64]
 
 COUNTED = "draws"
 
 
-def hypothesis_table(post: BayesFit, hypothesis: Any, prob: float | None, draws: bool) -> pd.DataFrame | xr.DataArray:
+def hypothesis_table(
+    post: PosteriorChecks, hypothesis: Any, prob: float | None, draws: bool
+) -> pd.DataFrame | xr.DataArray:
     """Read hypotheses and weigh each, or return the draws of left minus right."""
     texts = [hypothesis] if isinstance(hypothesis, str) else hypothesis
     if not isinstance(texts, Sequence) or not texts or not all(isinstance(text, str) for text in texts):
@@ -68,7 +70,7 @@ def _require_content(statement: Statement) -> None:
         )
 
 
-def _weigh(post: BayesFit, statement: Statement, difference: Floats) -> dict[str, Any]:
+def _weigh(post: PosteriorChecks, statement: Statement, difference: Floats) -> dict[str, Any]:
     """Probability and evidence of one hypothesis, and where they are from."""
     if statement.relation == "=":
         found = _equality(post, statement)
@@ -82,7 +84,7 @@ def _weigh(post: BayesFit, statement: Statement, difference: Floats) -> dict[str
     return {"probability": probability, "evidence_ratio": ratio, "mcse": error, "method": method}
 
 
-def _equality(post: BayesFit, statement: Statement) -> Evidence:
+def _equality(post: PosteriorChecks, statement: Statement) -> Evidence:
     """Posterior over prior density of what is said to have one value."""
     left, right = statement.left, statement.right
     if left.linear is not None and right.linear is not None:
@@ -112,7 +114,7 @@ def _outside(statement: Statement, what: str, value: float, remedy: str) -> Argu
     )
 
 
-def parameter_words(post: BayesFit) -> dict[str, Callable[[], Expression]]:
+def parameter_words(post: PosteriorChecks) -> dict[str, Callable[[], Expression]]:
     """Every name of a parameter: ``ses``, ``sigma``, ``sd(ses|school)``, ``corr(Intercept,ses)``, ``icc(school)``.
 
     The level may be left out where there is one; sds may have their names in the posterior, ``ses|school_sigma``. A
@@ -135,7 +137,7 @@ def parameter_words(post: BayesFit) -> dict[str, Callable[[], Expression]]:
     return fixed | {word: make for word, make in others.items() if word not in fixed}
 
 
-def _level_words(post: BayesFit, number: int) -> dict[str, Callable[[], Expression]]:
+def _level_words(post: PosteriorChecks, number: int) -> dict[str, Callable[[], Expression]]:
     """Names of the variance parameters of a level; a space stands for any number of them."""
     level, words = post.design.levels[number], dict[str, Callable[[], Expression]]()
     alone = len(post.design.levels) == 1
@@ -154,7 +156,7 @@ def _level_words(post: BayesFit, number: int) -> dict[str, Callable[[], Expressi
     return words
 
 
-def _fixed(post: BayesFit, word: str, places: tuple[int, ...]) -> Expression:
+def _fixed(post: PosteriorChecks, word: str, places: tuple[int, ...]) -> Expression:
     """A fixed effect."""
     names = post.design.fixed_names
     if len(places) > 1:
@@ -168,30 +170,30 @@ def _fixed(post: BayesFit, word: str, places: tuple[int, ...]) -> Expression:
     return Expression(post.parameters.beta[..., places[0]], linear)
 
 
-def _sigma(post: BayesFit) -> Expression:
+def _sigma(post: PosteriorChecks) -> Expression:
     """The residual standard deviation."""
     return Expression(post.parameters.sigma, None, Parameter(None))
 
 
-def _sd(post: BayesFit, number: int, effect: int) -> Expression:
+def _sd(post: PosteriorChecks, number: int, effect: int) -> Expression:
     """The standard deviation of an effect."""
     values = np.sqrt(post.parameters.covariances[number][..., effect, effect])
     return Expression(values, None, Parameter(number, (effect, effect)))
 
 
-def _covariance(post: BayesFit, number: int | None, pair: tuple[int, int]) -> Expression:
+def _covariance(post: PosteriorChecks, number: int | None, pair: tuple[int, int]) -> Expression:
     """A variance or covariance; the residual variance where the level is None."""
     if number is None:
         return Expression(post.parameters.sigma**2)
     return Expression(post.parameters.covariances[number][..., pair[0], pair[1]])
 
 
-def _correlation(post: BayesFit, number: int, pair: tuple[int, int]) -> Expression:
+def _correlation(post: PosteriorChecks, number: int, pair: tuple[int, int]) -> Expression:
     """The correlation of two effects."""
     values = correlation(post.parameters.covariances[number], *pair)
     return Expression(values, None, Parameter(number, pair))
 
 
-def _icc(post: BayesFit, number: int) -> Expression:
+def _icc(post: PosteriorChecks, number: int) -> Expression:
     """A level's share of the variance, as :meth:`BayesFit.icc` has it."""
     return Expression(average_icc(post, "share")[..., number])

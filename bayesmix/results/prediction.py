@@ -24,8 +24,8 @@ from bayesmix.results.targets import Target, read_target
 
 if TYPE_CHECKING:
     from bayesmix.results.bayes_fit import BayesFit
-    from bayesmix.results.fit import Fit
     from bayesmix.results.likelihood_fit import LikelihoodFit
+    from bayesmix.results.surface.prediction import Predictions
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ NORMAL_NOTE = "Intervals are normal, and take the variances as known; errors of 
 
 
 def predict(
-    fit: Fit,
+    fit: Predictions,
     new: Any,
     groups: str | None,
     kind: str,

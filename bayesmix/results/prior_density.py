@@ -15,7 +15,7 @@ from bayesmix.inference.naming import sd_name
 from bayesmix.inference.priors import LKJ, stated_on
 
 if TYPE_CHECKING:
-    from bayesmix.results.bayes_fit import BayesFit
+    from bayesmix.results.surface.posterior import PosteriorChecks
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ _IMPROPER = "Expected a proper prior: the evidence for a single value is relativ
 _REMEDY = "Fit with priors='default', or ask for an inequality."
 
 
-def coefficient_prior(post: BayesFit) -> NormalPrior:
+def coefficient_prior(post: PosteriorChecks) -> NormalPrior:
     """The joint prior of fixed effects that are all normal or flat; of the intercept at the other columns' means."""
     names = post.design.fixed_names
     mean, sd = np.zeros(len(names)), np.full(len(names), np.inf)
@@ -33,7 +33,7 @@ def coefficient_prior(post: BayesFit) -> NormalPrior:
     return NormalPrior(stated_on(post.priors.numbers, post.products), mean, sd)
 
 
-def contrast_log_prior(post: BayesFit, contrast: Floats, value: float) -> float:
+def contrast_log_prior(post: PosteriorChecks, contrast: Floats, value: float) -> float:
     """Log prior density of a linear combination of the fixed effects at a value.
 
     Raises
@@ -64,7 +64,7 @@ def contrast_log_prior(post: BayesFit, contrast: Floats, value: float) -> float:
     return float(stats.norm.logpdf(value, weights[used] @ mean, np.linalg.norm(weights[used] * sd)))
 
 
-def sd_log_prior(post: BayesFit, level: int | None, effect: int, values: Floats) -> Floats:
+def sd_log_prior(post: PosteriorChecks, level: int | None, effect: int, values: Floats) -> Floats:
     """Log prior density of a standard deviation, that of the residuals where level is None.
 
     Raises
@@ -85,7 +85,7 @@ def sd_log_prior(post: BayesFit, level: int | None, effect: int, values: Floats)
     return np.asarray(prior.frozen().logpdf(values))
 
 
-def require_density(post: BayesFit, level: int | None, effect: int, value: float) -> float:
+def require_density(post: PosteriorChecks, level: int | None, effect: int, value: float) -> float:
     """Log prior density of a standard deviation at a value it can have.
 
     Raises
@@ -97,7 +97,7 @@ def require_density(post: BayesFit, level: int | None, effect: int, value: float
     return _positive_density(density, _sd_name(post, level, effect), value)
 
 
-def _sd_name(post: BayesFit, level: int | None, effect: int) -> str:
+def _sd_name(post: PosteriorChecks, level: int | None, effect: int) -> str:
     """As the posterior has it."""
     if level is None:
         return "sigma"
@@ -115,7 +115,7 @@ def _positive_density(density: float, name: str, value: float) -> float:
     return density
 
 
-def correlation_log_prior(post: BayesFit, level: int, pair: tuple[int, int], value: float) -> float:
+def correlation_log_prior(post: PosteriorChecks, level: int, pair: tuple[int, int], value: float) -> float:
     """Log prior density of one correlation at a value.
 
     Under LKJ(eta) of q effects (1 + r)/2 is Beta(a, a) with a = eta - 1 + q/2: Lewandowski, Kurowicka & Joe (2009),

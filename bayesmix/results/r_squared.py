@@ -16,7 +16,7 @@ from bayesmix.results.derived import hand_out, require_choice
 from bayesmix.results.moments import row_moments, row_weights, strata
 
 if TYPE_CHECKING:
-    from bayesmix.results.fit import Fit
+    from bayesmix.results.surface.core import Core
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ _CROSSED = (
 )
 
 
-def r2_table(fit: Fit, method: str, prob: float | None, draws: bool) -> pd.DataFrame | xr.DataArray:
+def r2_table(fit: Core, method: str, prob: float | None, draws: bool) -> pd.DataFrame | xr.DataArray:
     """Explained shares of variance by one of three methods."""
     require_choice("method", method, METHODS)
     notes = [] if "Intercept" in fit.design.fixed_names or method == "gelman" else [_NO_INTERCEPT]
@@ -49,7 +49,7 @@ def r2_table(fit: Fit, method: str, prob: float | None, draws: bool) -> pd.DataF
     return hand_out(fit, values, {axis: names}, prob, draws, " ".join(notes) or None)
 
 
-def nakagawa(fit: Fit) -> Floats:
+def nakagawa(fit: Core) -> Floats:
     """Marginal and conditional R2, (C, D, 2).
 
     var(X beta) and that plus the variances of the levels, over the sum of both and the residual variance. Nakagawa &
@@ -64,7 +64,7 @@ def nakagawa(fit: Fit) -> Floats:
     return np.stack([fixed / total, (fixed + groups) / total], axis=-1)
 
 
-def gelman(fit: Fit, chunk_bytes: int = 32_000_000) -> Floats:
+def gelman(fit: Core, chunk_bytes: int = 32_000_000) -> Floats:
     """Variance of the fitted values, group effects included, over itself plus the residual variance, (C, D).
 
     Gelman, Goodrich, Gabry & Vehtari (2019), American Statistician 73:307-309.
@@ -90,7 +90,7 @@ def gelman(fit: Fit, chunk_bytes: int = 32_000_000) -> Floats:
     return np.asarray(variance / (variance + found.sigma**2))
 
 
-def rights_sterba(fit: Fit) -> tuple[Floats, list[str]]:
+def rights_sterba(fit: Core) -> tuple[Floats, list[str]]:
     """Shares of the variance, and the R2 measures made of them, (C, D, parts).
 
     f: fixed part, within groups (f1), of the means of groups (f2, and f3, ... above); v: slopes that vary, along what

@@ -17,7 +17,7 @@ from bayesmix.results.group_values import combination
 from bayesmix.results.naming import pick_level
 
 if TYPE_CHECKING:
-    from bayesmix.results.fit import Fit
+    from bayesmix.results.surface.core import Core
 
 Floats = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ def tied_ranks(values: Floats, best: str) -> TiedRanks:
     return TiedRanks(first, rankdata(signed, method="max", axis=-1).astype(float))
 
 
-def rank_table(fit: Fit, question: Question, top: int | None, prob: float) -> pd.DataFrame:
+def rank_table(fit: Core, question: Question, top: int | None, prob: float) -> pd.DataFrame:
     """See :meth:`bayesmix.results.fit.Fit.ranks`."""
     require_coverage(prob)
     number = pick_level(fit.design, question.level)
@@ -99,7 +99,7 @@ def rank_table(fit: Fit, question: Question, top: int | None, prob: float) -> pd
     return frame
 
 
-def rank_array(fit: Fit, question: Question) -> xr.DataArray:
+def rank_array(fit: Core, question: Question) -> xr.DataArray:
     """See :meth:`bayesmix.results.fit.Fit.rank_draws`."""
     number = pick_level(fit.design, question.level)
     ranks, _ = _ranks(fit, number, question)
@@ -113,7 +113,7 @@ def group_index(design: Design, number: int) -> pd.Index[Any]:
     return pd.Index(list(design.levels[number].grouping.labels), name="group")
 
 
-def _ranks(fit: Fit, number: int, question: Question) -> tuple[TiedRanks, str]:
+def _ranks(fit: Core, number: int, question: Question) -> tuple[TiedRanks, str]:
     """The ranks of every draw, and what is ranked."""
     if question.best not in ("highest", "lowest"):
         raise ArgumentError(

@@ -20,7 +20,7 @@ from bayesmix.results.naming import pick_level
 from bayesmix.results.points import Points, points_along, points_at
 
 if TYPE_CHECKING:
-    from bayesmix.results.fit import Fit
+    from bayesmix.results.surface.core import Core
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ DEFINITIONS = ("share", "correlation")
 
 
 def icc_table(
-    fit: Fit, definition: str, adjusted: bool, at: Any, prob: float | None, draws: bool
+    fit: Core, definition: str, adjusted: bool, at: Any, prob: float | None, draws: bool
 ) -> pd.DataFrame | xr.DataArray:
     """Intraclass correlations, averaged over the rows or at given predictors."""
     require_choice("definition", definition, DEFINITIONS)
@@ -52,7 +52,7 @@ def icc_table(
     return hand_out(fit, values, {"row": points.labels, "level": names}, prob, draws, points.note)
 
 
-def average_icc(fit: Fit, definition: str, adjusted: bool = True) -> Floats:
+def average_icc(fit: Core, definition: str, adjusted: bool = True) -> Floats:
     """ICC of each level from variances averaged over the rows, (C, D, levels)."""
     parts = level_variances(fit.products, fit.parameters.covariances)
     total = parts.sum(axis=-1) + fit.parameters.sigma**2
@@ -62,7 +62,7 @@ def average_icc(fit: Fit, definition: str, adjusted: bool = True) -> Floats:
 
 
 def icc_along(
-    fit: Fit, x: Any, values: Any, level: str | None, definition: str, at: Any, prob: float | None, draws: bool
+    fit: Core, x: Any, values: Any, level: str | None, definition: str, at: Any, prob: float | None, draws: bool
 ) -> pd.DataFrame | xr.DataArray:
     """ICC as a function of one predictor."""
     require_choice("definition", definition, DEFINITIONS)
@@ -75,7 +75,7 @@ def icc_along(
     return hand_out(fit, found, {"level": names, axis_of(x): points.labels}, prob, draws, points.note)
 
 
-def variance_along(fit: Fit, x: Any, values: Any, at: Any, prob: float | None, draws: bool) -> Any:
+def variance_along(fit: Core, x: Any, values: Any, at: Any, prob: float | None, draws: bool) -> Any:
     """Variance of an observation and its parts as a function of one predictor."""
     points = points_along(fit.design, x, values, at)
     parts = np.moveaxis(variances_at(fit, points), -1, 2)
@@ -87,7 +87,7 @@ def variance_along(fit: Fit, x: Any, values: Any, at: Any, prob: float | None, d
 
 
 def correlation_between(
-    fit: Fit, x: Any, values: Any, level: str | None, kind: str, at: Any, prob: float | None, draws: bool
+    fit: Core, x: Any, values: Any, level: str | None, kind: str, at: Any, prob: float | None, draws: bool
 ) -> pd.DataFrame | xr.DataArray:
     """Correlation or covariance of two observations of one group at two values of a predictor."""
     require_choice("kind", kind, ("correlation", "covariance"))
@@ -110,13 +110,13 @@ def correlation_between(
     return hand_out(fit, found, {"level": names} | labels, prob, draws, points.note)
 
 
-def variances_at(fit: Fit, points: Points) -> Floats:
+def variances_at(fit: Core, points: Points) -> Floats:
     """Variance each level adds to an observation at each point, (C, D, points, levels)."""
     parts = zip(points.effects, fit.parameters.covariances, strict=True)
     return np.stack([np.einsum("ma,cdab,mb->cdm", Z, sigma, Z) for Z, sigma in parts], axis=-1)
 
 
-def _conditional_icc(fit: Fit, points: Points, definition: str) -> Floats:
+def _conditional_icc(fit: Core, points: Points, definition: str) -> Floats:
     """ICC of each level at each point, (C, D, points, levels)."""
     parts = variances_at(fit, points)
     total = parts.sum(axis=-1) + (fit.parameters.sigma**2)[..., None]
@@ -137,7 +137,7 @@ def containing(design: Design) -> Floats:
     return np.array([[float(lower is upper or is_nested(lower, upper)) for upper in groupings] for lower in groupings])
 
 
-def design_effects(fit: Fit, n: Any, predictor: Any, prob: float | None, draws: bool) -> pd.DataFrame | xr.DataArray:
+def design_effects(fit: Core, n: Any, predictor: Any, prob: float | None, draws: bool) -> pd.DataFrame | xr.DataArray:
     """Variance under the model over the variance were all rows independent, level by level and for all together."""
     design = fit.design
     if design.weights is not None:

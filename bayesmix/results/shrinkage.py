@@ -15,18 +15,18 @@ from bayesmix.results.group_values import each_level, fixed_counterparts, with_f
 from bayesmix.results.naming import group_order
 
 if TYPE_CHECKING:
-    from bayesmix.results.fit import Fit
+    from bayesmix.results.surface.core import Core
 
 Floats = NDArray[np.float64]
 
 
-def shrinkage_table(fit: Fit, level: str | None, prob: float | None) -> pd.DataFrame:
+def shrinkage_table(fit: Core, level: str | None, prob: float | None) -> pd.DataFrame:
     """See :meth:`bayesmix.results.fit.Fit.shrinkage`."""
     _require_nested(fit.design)
     return each_level(fit.design, level, lambda number: _one_level(fit, number, prob))
 
 
-def _one_level(fit: Fit, number: int, prob: float | None) -> pd.DataFrame:
+def _one_level(fit: Core, number: int, prob: float | None) -> pd.DataFrame:
     """The table of a level; of a posterior, means over the draws."""
     design, found = fit.design, fit.parameters
     grouping, names = design.levels[number].grouping, design.levels[number].effect_names
@@ -59,7 +59,7 @@ def _named(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={name: names.get(name, f"reliability_{name}") for name in table})
 
 
-def reliability_table(fit: Fit, prob: float | None) -> pd.DataFrame:
+def reliability_table(fit: Core, prob: float | None) -> pd.DataFrame:
     """See :meth:`bayesmix.results.fit.Fit.reliability`."""
     design = fit.design
     _require_nested(design)
@@ -75,7 +75,7 @@ def reliability_table(fit: Fit, prob: float | None) -> pd.DataFrame:
     return fit.tabulate(draws, index, prob).assign(groups_used=used)
 
 
-def matrix_table(fit: Fit, level: str | None) -> pd.DataFrame:
+def matrix_table(fit: Core, level: str | None) -> pd.DataFrame:
     """See :meth:`bayesmix.results.fit.Fit.shrinkage_matrices`."""
     design = fit.design
     _require_nested(design)
@@ -94,13 +94,13 @@ def flat_draws(values: Floats) -> Floats:
     return values.reshape(-1, *values.shape[2:])
 
 
-def _variances(fit: Fit) -> VarianceParameters:
+def _variances(fit: Core) -> VarianceParameters:
     """Variance parameters, chains one after the other."""
     found = fit.parameters
     return VarianceParameters(found.sigma.ravel(), tuple(flat_draws(sigma) for sigma in found.covariances))
 
 
-def _own(fit: Fit, number: int, above: tuple[Floats, ...]) -> OwnCoefficients:
+def _own(fit: Core, number: int, above: tuple[Floats, ...]) -> OwnCoefficients:
     """Least squares within the groups, depth first, beside effects above given in the order of their labels."""
     deep = []
     for upper, effects in enumerate(above, start=number + 1):
@@ -116,7 +116,7 @@ def _in_label_order(design: Design, number: int, values: Floats) -> Floats:
     return values[:, group_order(design, number)]
 
 
-def _reliability(fit: Fit, number: int, spread: Floats) -> Floats:
+def _reliability(fit: Core, number: int, spread: Floats) -> Floats:
     """tau/(tau + v) of each draw, group and effect."""
     tau = np.einsum("daa->da", flat_draws(fit.parameters.covariances[number]))[:, None]
     return np.asarray(tau / (tau + spread))

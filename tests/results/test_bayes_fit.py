@@ -330,7 +330,7 @@ def test_coefficients_of_several_levels(pastes: Fits) -> None:
         ("group_effects", {"levels": "batch"}, "Write level='batch'"),
         ("coefficients", {"conf": 0.9}, "no keyword 'conf'.*level, prob.*Remove it"),
         ("summary", {"style": "sas"}, "for estimates"),
-        ("summary", {"digits": 3}, "no keyword 'digits'.*no keywords"),
+        ("summary", {"digits": 3}, "no keyword 'digits'.*one of prob"),
     ],
 )
 def test_unknown_keywords(call: str, keywords: dict[str, object], said: str, pastes: Fits) -> None:
