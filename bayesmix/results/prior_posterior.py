@@ -77,6 +77,17 @@ def reflected_density(draws: Floats, x: Floats, lower: float = -np.inf, upper: f
     return np.asarray(density)
 
 
+def shared_density(draws: Floats, x: Floats, positive: bool) -> Floats:
+    """A kernel estimate at x from draws with long tails: in logarithms, or with a width that tails do not stretch."""
+    if positive:
+        inside = np.where(x > 0, x, np.nan)
+        return np.asarray(stats.gaussian_kde(np.log(draws))(np.log(inside)) / inside)
+    quartiles = np.quantile(draws, [0.25, 0.75])
+    # Silverman (1986), Density Estimation, eq. 3.31, as a multiple of the standard deviation.
+    width = 0.9 * min(1.0, float(np.ptp(quartiles)) / 1.34 / draws.std(ddof=1)) * draws.size**-0.2
+    return np.asarray(stats.gaussian_kde(draws, width)(x))
+
+
 def _curves(design: Design, products: CrossProducts, priors: Priors, parameters: Parameters) -> Iterator[Curve]:
     """Every parameter, in the order of the table of priors."""
     after = _values(design, parameters, parameters.beta @ stated_on(priors, products).T)
@@ -92,7 +103,7 @@ def _curves(design: Design, products: CrossProducts, priors: Priors, parameters:
             return None if isinstance(prior, Flat) else prior.frozen().pdf
         if name not in before:
             return None
-        return lambda x: reflected_density(before[name], x, lower)
+        return lambda x: shared_density(before[name], x, lower == 0)
 
     for term, prior in zip(design.fixed_names, priors.beta, strict=True):
         name = variable_name(term)
