@@ -80,8 +80,9 @@ def reflected_density(draws: Floats, x: Floats, lower: float = -np.inf, upper: f
 def shared_density(draws: Floats, x: Floats, positive: bool) -> Floats:
     """A kernel estimate at x from draws with long tails: in logarithms, or with a width that tails do not stretch."""
     if positive:
-        inside = np.where(x > 0, x, np.nan)
-        return np.asarray(stats.gaussian_kde(np.log(draws))(np.log(inside)) / inside)
+        density, inside = np.full(len(x), np.nan), x > 0
+        density[inside] = stats.gaussian_kde(np.log(draws))(np.log(x[inside])) / x[inside]
+        return density
     quartiles = np.quantile(draws, [0.25, 0.75])
     # Silverman (1986), Density Estimation, eq. 3.31, as a multiple of the standard deviation.
     width = 0.9 * min(1.0, float(np.ptp(quartiles)) / 1.34 / draws.std(ddof=1)) * draws.size**-0.2

@@ -149,3 +149,21 @@ def test_preliz() -> None:
     ):
         with pytest.raises(PriorError, match=hint):
             read_distribution(wrong)
+
+
+def stand_in(name: str, kind: str, **numbers: float) -> Any:
+    """An object as PreliZ makes them: a class of its name in a module of preliz, its numbers as attributes."""
+    return type(name, (), {"__module__": "preliz.distributions", "kind": kind, **numbers})()
+
+
+def test_what_is_read_of_preliz() -> None:
+    """The name of the class, the kind, and the numbers by their names; without PreliZ."""
+    assert read_distribution(stand_in("StudentT", "continuous", nu=3.0, mu=0.0, sigma=2.0)) == StudentT(3, 0, 2)
+    for wrong, hint in (
+        (stand_in("Poisson", "discrete", mu=3.0), "discrete"),
+        (stand_in("Normal", "continuous", mu=0.0), "no numbers"),
+        (stand_in("Truncated", "continuous"), "not offered"),
+        (stand_in("Normal", "continuous", mu=0.0, sigma=-1.0), "positive"),
+    ):
+        with pytest.raises(PriorError, match=hint):
+            read_distribution(wrong)
