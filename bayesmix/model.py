@@ -288,7 +288,7 @@ class Model:
             The same seed gives the same draws.
         sampler : {"nutpie", "pymc"}
         target_accept : float, optional
-            Raise to 0.95 against divergences.
+            By itself 0.8, under a prior of R2 0.95; raise it against divergences.
         group_effects : {True, False, "summary"}, optional
             Keep the draws of the group effects, or only their means and sds; by default kept up to 200 MB.
         progress : bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -69,6 +69,8 @@ def draw_posterior(
         Keep the draws of the group effects, only their means and sds (``"summary"``, False), or decide by size.
     """
     keep = _keep_effects(group_effects, products, settings)
+    if priors.r2 is not None and settings.target_accept is None:  # little R2 leaves coefficients a narrow neck
+        settings = replace(settings, target_accept=0.95)
     require_distinct(design.fixed_names)
     require_proper(priors, design)
     geometry = choose_geometry(products, solution, priors)

@@ -187,6 +187,30 @@ def test_marginal_and_explicit_graphs_agree_on_three_levels(dataset: Callable[[s
     agree(ours.idata["posterior"].to_dataset(), explicit_posterior(model, 2000, 1000, 5))
 
 
+@pytest.mark.slow  # two graphs each
+@pytest.mark.parametrize(
+    "priors",
+    [
+        {"Days": "Laplace(0, 4)", "Intercept": "StudentT(3, 290, 10)"},
+        {"icc(Subject)": "Beta(2, 4)", "Days|Subject_sigma": "Gamma(2, 0.2)", "cor": "LKJ(1)"},
+        {"R2": "Beta(1, 3)", "sigma": "Uniform(5, 80)"},
+        "rstanarm",
+        "brms",
+    ],
+    ids=["coefficients", "icc", "R2", "rstanarm", "brms"],
+)
+def test_marginal_and_explicit_graphs_agree_under_other_priors(
+    priors: Any, dataset: Callable[[str], pd.DataFrame]
+) -> None:
+    """Sampled effects, shares and splits in our graph against all effects sampled in the textbook's."""
+    frame = dataset("sleepstudy")
+    model = bx.Model(FORMULA, frame[frame["Subject"].isin(frame["Subject"].unique()[:10])], priors=priors)
+    ours = model.sample(draws=2000, seed=4, cores=2, progress=False)
+    assert ours.divergences <= 4
+    theirs = explicit_posterior(model, 4000, 2000, 5)
+    agree(ours.idata["posterior"].to_dataset(), theirs, limit=4.0)
+
+
 @pytest.mark.slow
 def test_geometries_agree(hsb_fits: Fits) -> None:
     """Signed or in logarithms: the posterior is the same."""
