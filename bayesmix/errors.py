@@ -77,6 +77,9 @@ _ELSEWHERE = {
     "data": "new",
     "nsim": "n",
     "level": "prob",
+    "samples": "draws",
+    "n_samples": "draws",
+    "newdata": "new",
     "parm": "parameters",
 }
 
@@ -113,7 +116,9 @@ def refuse_unknown(
         if elsewhere is not None and name in elsewhere:
             raise ArgumentError(f"{function} has no keyword '{name}' here.", expected, elsewhere[name])
         ours = f"{name}s" if isinstance(value, str) and f"{name}s" in offered else _ELSEWHERE.get(name)
-        if ours not in offered:
+        if ours == "prob" and isinstance(value, str):
+            ours = None  # the name of a level, not one of confidence
+        elif ours not in offered:
             near = difflib.get_close_matches(name, offered, n=1)
             ours = near[0] if near else None
         shown = repr(value)

@@ -117,7 +117,9 @@ class Model:
             By name, as in ``model.priors.table``: ``"ses"``, ``"sigma"``, ``"ses|school_sigma"`` (or ``"sd(ses |
             school)"``), ``"school_corr"`` (or ``"cor(school)"``); ``"b"``, ``"sd"`` and ``"cor"`` for all of a class,
             ``"sd(school)"`` for all of a level; ``"icc(school)"`` for a prior of the intercept's share of variance,
-            ``"R2"`` for one of what the fixed effects explain. Values: ``"Normal(0, 5)"``, ``"student_t(3, 0, 2.5)"``,
+            ``"R2"`` for one of W/(1 + W), where the prior variance that the fixed effects give the rows is W sigma^2:
+            coefficients are Normal(0, sigma sqrt(phi W)/sd(x)) with uniform shares phi, group effects not counted
+            (R2D2; see :class:`bayesmix.inference.priors.R2D2`). Values: ``"Normal(0, 5)"``, ``"student_t(3, 0, 2.5)"``,
             ``"flat"``, ``"LKJ(1)"``, or a distribution of PreliZ. For a standard deviation a distribution centred at 0
             is folded.
 
@@ -320,7 +322,9 @@ class Model:
     def __repr__(self) -> str:
         groups = ", ".join(f"{count} groups of {name}" for name, count in self.groups.items())
         weights = f", weights: {self._design.weights_name}" if self._design.weights_name else ""
-        lines = [f"Model: {self.formula}", f"  {self.n} rows{', ' if groups else ''}{groups}{weights}", "Priors"]
+        missing = f" ({self._design.n_missing} left out: values missing)" if self._design.n_missing else ""
+        sizes = f"  {self.n} rows{missing}{', ' if groups else ''}{groups}{weights}"
+        lines = [f"Model: {self.formula}", sizes, "Priors"]
         return "\n".join([*lines, describe_priors(self._design, self._priors)])
 
     def _repr_html_(self) -> str:

@@ -653,3 +653,14 @@ def test_a_likelihood_without_a_maximum_is_no_fit() -> None:
     frame = pupils().assign(math=lambda frame: 3.0 * frame["school"] ** 2)
     with pytest.raises(BayesmixError):
         bx.Model(STANDARD, frame).reml()
+
+
+def test_what_the_other_kind_of_fit_has(hsb_reml: bx.LikelihoodFit) -> None:
+    """A name of another program, or of the posterior, is answered with ours; still an AttributeError."""
+    with pytest.raises(AttributeError, match="model.sample"):
+        hsb_reml.hypothesis("ses > 2")  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="group_effects"):
+        hsb_reml.ranef()  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="no attribute 'nothing'$"):
+        hsb_reml.nothing  # noqa: B018  # type: ignore[attr-defined]
+    assert not hasattr(hsb_reml, "idata")

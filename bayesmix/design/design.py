@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bayesmix.design.coding import (
@@ -88,6 +89,8 @@ class Design:
         The column they are from, ``"given"`` for an array.
     columns_read : mapping of str to Column
         The complete rows of every column the formula reads.
+    row_index : Index
+        Labels of the rows used: those of a pandas frame, of others their numbers.
     """
 
     specification: Specification
@@ -106,6 +109,7 @@ class Design:
     weights: Floats | None = None
     weights_name: str | None = None
     columns_read: Mapping[str, Column] = field(default_factory=dict)
+    row_index: pd.Index[Any] = field(default_factory=lambda: pd.RangeIndex(0))
 
     @property
     def n(self) -> int:
@@ -299,7 +303,15 @@ def build_design(specification: Specification, data: Any, weights: Any = None) -
     return Design(
         specification, tuple(wanted.values()), values, response, offset, places, tuple(names), levels, tree, n_missing,
         notes, memory, known, counted, None if given is None else given.name, columns,
+        _row_labels(data, rows, n + n_missing),
     )  # fmt: skip
+
+
+def _row_labels(data: Any, rows: Integers, total: int) -> pd.Index[Any]:
+    """Labels of the rows used."""
+    own = getattr(data, "index", None)
+    index = own if isinstance(own, pd.Index) and len(own) == total else pd.RangeIndex(total)
+    return index if len(rows) == total else index[rows]
 
 
 def _freeze(*arrays: NDArray[Any] | None) -> None:

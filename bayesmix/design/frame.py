@@ -113,7 +113,7 @@ def read_columns(data: Any, names: Iterable[str]) -> dict[str, Column]:
     if len(frame) == 0:
         raise DataError(
             "The data frame has 0 rows.",
-            "Expected at least one row for each parameter.",
+            "Expected at least one row.",
             "Check how the data were read or filtered.",
         )
     available = frame.columns

@@ -208,7 +208,7 @@ def _evaluate(expression: Expression, columns: Mapping[str, Column], memory: Mem
             if not isinstance(found, Numbers):
                 raise DataError(
                     f"Column '{column}' holds categories ({', '.join(str(x) for x in found.labels[:3])}, ...).",
-                    "Expected numbers inside a transform or arithmetic.",
+                    "Expected numbers: it stands in a transform or in arithmetic, or was numeric in the fit.",
                     f"Use '{column}' on its own, or convert it to numbers.",
                 )
             return found.values

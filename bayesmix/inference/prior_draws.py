@@ -19,6 +19,8 @@ from bayesmix.inference.priors import (
     IccPrior,
     LevelPriors,
     Priors,
+    beta_prior_vector,
+    given_shift,
     require_drawable,
     stated_on,
 )
@@ -206,6 +208,39 @@ def log_likelihood(
     p = products.n_fixed
     prior = np.concatenate([[EXPLICIT], np.zeros(p + p * p)])
     inner = ((beta - products.response_fit) @ coordinates.fixed.T) / products.response_scale
+    return _log_densities(design, products, prior, inner, sigma, covariances)
+
+
+def log_marginal(
+    design: Design,
+    products: CrossProducts,
+    priors: Priors,
+    stated: Floats,
+    sigma: Floats,
+    covariances: Sequence[Floats],
+) -> Floats:
+    """log p(y | sigma, Sigma, fixed effects that are sampled) at D draws, all other effects integrated out, (D,).
+
+    Parameters
+    ----------
+    stated : (D, p) array
+        Fixed effects as their priors are stated; only those that are sampled are read.
+    """
+    prior = beta_prior_vector(priors, user_coordinates(products), products)
+    given = stated[:, list(priors.given)] - given_shift(priors, products)
+    return _log_densities(design, products, prior, given, sigma, covariances)
+
+
+def _log_densities(
+    design: Design,
+    products: CrossProducts,
+    prior: Floats,
+    given: Floats,
+    sigma: Floats,
+    covariances: Sequence[Floats],
+) -> Floats:
+    """The compiled log density at each of D draws."""
+    coordinates = user_coordinates(products)
     vector = np.concatenate([coordinates.packed, coordinates.body])
     parts = [np.zeros((len(sigma), 0))]
     for level, covariance in zip(design.levels, covariances, strict=True):
@@ -221,6 +256,6 @@ def log_likelihood(
         parts.append((sds[:, :, None] * root)[:, places[:, 0], places[:, 1]])
     lam = np.concatenate(parts, axis=1)
     kind = "crossed" if coordinates.crossed else "nested"
-    values = [log_density(vector, prior, lam[d], float(sigma[d]), inner[d], kind)[0] for d in range(len(sigma))]
+    values = [log_density(vector, prior, lam[d], float(sigma[d]), given[d], kind)[0] for d in range(len(sigma))]
     shift = 0.0 if design.weights is None else float(products.log_weights) / 2
     return np.array(values) + shift

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -50,6 +51,10 @@ FAMILIES: dict[type[Distribution], tuple[str, ...]] = {
 }
 _BY_NAME = {family.__name__.lower(): family for family in FAMILIES}
 _BY_NAME |= {"doubleexponential": Laplace, "invgamma": InverseGamma, "halft": HalfStudentT}
+# Families that PyMC also knows by mean and standard deviation.
+_BY_MOMENTS: dict[type[Distribution], Callable[[float, float], tuple[float, float]]] = {
+    Gamma: lambda mu, sigma: (mu**2 / sigma**2, mu / sigma**2),
+}
 _WISHART = ("wishart", "inversewishart", "invwishart")
 _LISTED = ", ".join(family.__name__ for family in FAMILIES)
 
@@ -131,6 +136,8 @@ def _build(name: str, positional: list[float], named: dict[str, float], text: st
     family = _BY_NAME[name]
     own = [field.name for field in fields(family)]
     alias = dict(zip(FAMILIES[family], own, strict=True)) | {word: word for word in own}
+    if family in _BY_MOMENTS and set(named) == {"mu", "sigma"} and not positional:
+        return family(**dict(zip(own, _BY_MOMENTS[family](named["mu"], named["sigma"]), strict=True)))
     given = dict(zip(own, positional, strict=False))
     for word, number in named.items():
         if alias.get(word) is None or alias[word] in given:

@@ -200,9 +200,12 @@ def require_drawable(priors: Priors) -> None:
         With what is flat.
     """
     if priors.improper:
-        flat = "The fixed effects have" if any(isinstance(p, Flat) for p in priors.beta) else "A standard deviation has"
+        flat = [str(j + 1) for j, prior in enumerate(priors.beta) if isinstance(prior, Flat)]
+        which = "s" if len(flat) == len(priors.beta) else f" number {', '.join(flat)}"
         raise PriorError(
-            f"{flat} flat priors.",
+            f"The fixed effect{which} {'have' if which == 's' else 'has'} flat priors."
+            if flat
+            else "A standard deviation has flat priors.",
             "Expected proper priors to draw a response from.",
             "Use priors='default', set proper ones, or draw from the posterior.",
         )

@@ -110,9 +110,10 @@ def compare(
         rounds to it: with the likelihood fit of the method it states, otherwise with the likelihood fit that
         reproduces most of it; without a likelihood fit, where it lies within what the posterior allows. A published
         standard error agrees where one of the usual conventions reproduces it, which the verdict names.
-        With one likelihood fit and one posterior alone, ``difference_in_se`` is (posterior mean - estimate) / standard
-        error; ``width_ratio`` the width of the posterior interval over that of the normal interval; ``mcse`` the Monte
-        Carlo standard error of the mean.
+        Fits agree where fixed effects differ by at most .25 and variance components by at most 1 standard error of the
+        first. With one likelihood fit and one posterior alone, ``difference_in_se`` is (posterior mean - estimate) /
+        standard error; ``width_ratio`` the width of the posterior interval over that of the normal interval; ``mcse``
+        the Monte Carlo standard error of the mean.
 
     Raises
     ------

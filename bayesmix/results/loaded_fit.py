@@ -24,7 +24,7 @@ from bayesmix.results.netcdf_names import rename_all
 from bayesmix.results.posterior import draws_of
 from bayesmix.results.prior_json import priors_from_json
 from bayesmix.results.prior_table import PriorTable
-from bayesmix.results.saved_columns import rebuild_frame
+from bayesmix.results.saved_columns import rebuild_frame, rebuild_index
 from bayesmix.results.saved_fit import OWN, outline
 from bayesmix.specification import parse_formula
 
@@ -96,7 +96,8 @@ def _rebuild_design(model: dict[str, Any], tables: xr.Dataset) -> Design:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesmixWarning)
         design = build_design(parse_formula(model["formula"]), frame, weights)
-    return replace(design, n_missing=model["n_missing"], notes=tuple(model["notes"]))
+    labels = rebuild_index(model["row_labels"], arrays, design.n)
+    return replace(design, n_missing=model["n_missing"], notes=tuple(model["notes"]), row_index=labels)
 
 
 def _restore_draws(tree: xr.DataTree, names: dict[str, str]) -> xr.DataTree:

@@ -30,7 +30,9 @@ def pick_level(design: Design, name: str | None) -> int:
             f"Expected one of {', '.join(names)}.",
             "Pass level=...",
         )
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    parts = [own for own in names if sorted(own.split(":")) == sorted(str(name).split(":"))]
+    parts += [own for own in names if own.split(":")[0 if len(names) == 1 else -1] == str(name)]
+    near = parts[:1] or difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
     hint = f"Did you mean '{near[0]}'?" if near else "Choose one of these."
     raise ArgumentError(f"The model has no level '{name}'.", f"Expected one of {', '.join(names)}.", hint)
 

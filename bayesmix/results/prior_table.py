@@ -198,22 +198,52 @@ def set_priors(design: Design, priors: Priors, changes: Mapping[Any, Any]) -> Pr
         A fixed effect, ``"sigma"``, ``"ses|school_sigma"``, ``"school_corr"``; ``"sd(ses | school)"`` and
         ``"cor(school)"`` for the same; ``"b"`` for all fixed effects but the intercept, ``"sd"`` and ``"cor"`` for
         those of all levels, ``"sd(school)"`` for those of one; ``"icc(school)"`` for a prior of the intercept's share
-        of variance, ``"R2"`` for one of what the fixed effects explain. Later ones overrule earlier ones.
+        of variance, ``"R2"`` for one of what the fixed effects explain. Those of a class first, then single ones.
 
     Raises
     ------
     PriorError
         An unknown name, a prior that can not be read, or one its parameter can not have.
     """
-    for name, value in changes.items():
-        priors = _set_one(design, priors, name, value)
+    _refuse_twice(design, priors, changes)
+    for name in sorted(changes, key=lambda key: _plain(key).lower() not in ("b", "sd", "cor")):
+        priors = _set_one(design, priors, name, changes[name])
     _require_consistent(design, priors)
     return priors
 
 
+def _refuse_twice(design: Design, priors: Priors, changes: Mapping[Any, Any]) -> None:
+    """Refuse two priors of one parameter, unless one of them is of its whole class."""
+    rows = list(prior_rows(design, priors))
+    seen: dict[str, Any] = {}
+    for name in changes:
+        plain = _plain(name)
+        if plain.lower() == "r2" and "R2" not in design.fixed_names:
+            own = [row.name for row in rows if row.kind == "b"]
+        elif plain.lower().startswith("icc("):
+            own = [row.name for row in rows if (row.kind, row.coefficient) == ("sd", "Intercept")]
+            own = [one for one in own if _plain(one).startswith(f"1|{plain[4:-1]}_")]
+        else:
+            own = [row.name for row in rows if plain in _addresses(row)]
+        for one in own:
+            if one in seen:
+                raise PriorError(
+                    f"'{seen[one]}' and '{name}' both set a prior of '{one}'.",
+                    "Expected one of them.",
+                    "Leave one out.",
+                )
+            seen[one] = name
+
+
+def _plain(name: Any) -> str:
+    """An address without blanks; lme4's name of the intercept is ours, and corr is cor."""
+    text = "".join(str(name).split()).replace("(Intercept)", "Intercept")
+    return f"cor{text[4:]}" if text.lower().startswith("corr(") or text.lower() == "corr" else text
+
+
 def _set_one(design: Design, priors: Priors, name: Any, value: Any) -> Priors:
     """One change."""
-    plain = "".join(str(name).split())
+    plain = _plain(name)
     lower = plain.lower()
     if lower == "r2" and "R2" not in design.fixed_names:
         return _set_r2(design, priors, value)
@@ -251,7 +281,13 @@ def _find(rows: list[PriorRow], name: str) -> PriorRow:
     PriorError
         Unknown name, with the nearest.
     """
-    plain = "".join(str(name).split())
+    plain = _plain(name)
+    if plain == "preset":
+        raise PriorError(
+            "A preset sets all priors.",
+            "Expected the name of a parameter.",
+            'Write Model(..., priors={"preset": ...}) with the changes beside it.',
+        )
     for row in rows:
         if plain in _addresses(row):
             return row

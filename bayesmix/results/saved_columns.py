@@ -47,6 +47,36 @@ def describe_columns(columns: Mapping[str, Column]) -> tuple[list[dict[str, Any]
     return described, arrays
 
 
+def describe_index(index: pd.Index[Any]) -> tuple[dict[str, Any] | None, dict[str, NDArray[Any]]]:
+    """Labels of rows as an array, of anything but numbers with the labels as JSON.
+
+    Labels that can not be written, as tuples, are left out: the rows are then numbered.
+    """
+    if isinstance(index, pd.RangeIndex) and (index.start, index.step) == (0, 1):
+        return None, {}
+    if index.dtype in (np.dtype(np.int64), np.dtype(np.float64)):
+        return {"variable": "row_labels"}, {"row_labels": index.to_numpy()}
+    codes, labels = pd.factorize(index)
+    try:
+        described = [_describe_label(label, "the index") for label in labels.tolist()]
+    except FileError:
+        return None, {}
+    if (codes < 0).any():
+        return None, {}
+    return {"variable": "row_labels", "labels": described}, {"row_labels": codes.astype(np.int64)}
+
+
+def rebuild_index(described: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]], n: int) -> pd.Index[Any]:
+    """The labels that were described, 0 to n - 1 where none were."""
+    if described is None:
+        return pd.RangeIndex(n)
+    values = arrays[described["variable"]]
+    if "labels" not in described:
+        return pd.Index(values)
+    labels = np.array([_rebuild_label(label) for label in described["labels"]], dtype=object)
+    return pd.Index(labels[values])
+
+
 def rebuild_frame(described: Sequence[Mapping[str, Any]], arrays: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
     """A frame whose columns are read as those that were described: the same values, labels and order."""
     columns: dict[str, Any] = {}

@@ -16,7 +16,7 @@ from bayesmix.errors import FileError
 from bayesmix.results.netcdf_file import read_path, require_writable, write_tree
 from bayesmix.results.netcdf_names import netcdf_names, rename_all
 from bayesmix.results.prior_json import priors_to_json
-from bayesmix.results.saved_columns import describe_columns
+from bayesmix.results.saved_columns import describe_columns, describe_index
 from bayesmix.specification import parse_formula
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def save_fit(fit: BayesFit, path: Any) -> Path:
         )
     names = netcdf_names(fit.idata)
     columns, arrays = describe_columns(design.columns_read)
+    labels, own = describe_index(design.row_index)
+    arrays |= own
     tables: dict[str, Any] = {variable: (("row",), values) for variable, values in arrays.items()}
     if design.weights is not None:
         tables["weights"] = (("row",), design.weights)
@@ -49,6 +51,7 @@ def save_fit(fit: BayesFit, path: Any) -> Path:
         "formula": design.specification.formula,
         "weights": design.weights_name,
         "columns": columns,
+        "row_labels": labels,
         "n_missing": design.n_missing,
         "notes": list(design.notes),
         "priors": json.loads(priors_to_json(fit.priors.numbers)),

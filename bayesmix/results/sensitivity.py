@@ -73,7 +73,10 @@ def prior_sensitivity(
         }
     )
     rows: list[tuple[str, float, float]] = []
-    found = {group: arviz_stats.psense(tree, group=group) for group in ("prior", "likelihood")}
+    # Flat priors, to any power, are flat.
+    moved = ["prior", "likelihood"] if np.ptp(density) > 0 else ["likelihood"]
+    found = {group: arviz_stats.psense(tree, group=group) for group in moved}
+    found.setdefault("prior", 0 * found["likelihood"])
     for name in names:
         labels = _labels(name, posterior)
         pairs = [np.ravel(found[group][name].to_numpy()) for group in ("prior", "likelihood")]

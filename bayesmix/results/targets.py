@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from bayesmix.design import Design
 from bayesmix.design.frame import frame_columns
 from bayesmix.design.weights import GIVEN, positive_weights, read_weights
-from bayesmix.errors import ArgumentError, DataError
+from bayesmix.errors import ArgumentError, BayesmixWarning, DataError
 from bayesmix.inference.prediction import AVERAGED, Rows, design_rows
 from bayesmix.results.naming import pick_level
 
@@ -84,6 +85,7 @@ def read_target(design: Design, new: Any, groups: str | None, kind: str, levels:
         found, known = _matched(design, observed, included, known, True)
         weights = _row_weights(design, observed, "The rows observed", notes)
         further = _encode(design, observed, found, weights), design.read_response(observed)
+        _warn_of_used(design, *further)
     response = kind == "response"
     if new is None:
         whole = design_rows(design)
@@ -93,7 +95,7 @@ def read_target(design: Design, new: Any, groups: str | None, kind: str, levels:
         found, known = _matched(design, new, included, known, groups == "new")
         weights = _row_weights(design, new, "The rows predicted", notes) if response else None
         rows = _encode(design, new, found, weights)
-    own = getattr(new, "index", None)
+    own = design.row_index if new is None else getattr(new, "index", None)
     index = own if isinstance(own, pd.Index) and len(own) == rows.n else pd.RangeIndex(rows.n)
     notes = [*_group_notes(design, groups, response, included, known, further), *notes]
     return Target(rows, tuple(len(cells) for cells in known), groups, response, further, index, tuple(notes))
@@ -181,6 +183,7 @@ def _matched(
             cells.append(before)
             continue
         found, after = design.match_groups(data, number, before)
+        _refuse_lookalikes(design.levels[number].grouping.name, before, after[len(before) :])
         if not unseen and len(after) > len(before):
             grouping = design.levels[number].grouping
             labels = ", ".join(_label(cell) for cell in after[len(before) :][:3])
@@ -195,6 +198,45 @@ def _matched(
         codes.append(found)
         cells.append(after)
     return tuple(codes), cells
+
+
+def _refuse_lookalikes(name: str, known: Cells, new: Cells) -> None:
+    """A label that reads as one of the fit but is of another type is a slip, not a new group."""
+    spelt = {tuple(map(_plain, cell)): cell for cell in known} if new else {}
+    for cell in new:
+        twin = spelt.get(tuple(map(_plain, cell)))
+        if twin is not None:
+            kinds = " and ".join(dict.fromkeys(type(part).__name__ for part in (cell[0], twin[0])))
+            raise DataError(
+                f"The new data have the group {_label(cell)} of '{name}', the fit has {_label(twin)}: the same text, "
+                f"of different types ({kinds}).",
+                "Expected labels of the type they had in the fit.",
+                f"Convert the column, for instance new['{name}'].astype(...).",
+            )
+
+
+def _plain(label: Any) -> str:
+    """A label as text; whole floats as whole numbers."""
+    if isinstance(label, float | np.floating) and float(label).is_integer():
+        return str(int(label))
+    return str(label)
+
+
+def _warn_of_used(design: Design, observed: Rows, response: Floats) -> None:
+    """Say where rows observed look like rows of the fit, which would count twice."""
+    if not observed.n:
+        return
+    ours = design_rows(design)
+    used = set(map(tuple, np.column_stack([ours.fixed, *ours.codes, design.response]).tolist()))
+    rows = np.column_stack([observed.fixed, *observed.codes, response]).tolist()
+    twice = sum(tuple(row) in used for row in rows)
+    if twice:
+        warnings.warn(
+            f"{twice} of the {len(rows)} rows observed have the group, the predictors and the response of rows of the "
+            "fit. If they are the same rows they count twice: observed= is for further rows.",
+            BayesmixWarning,
+            stacklevel=4,
+        )
 
 
 def _label(cell: tuple[Any, ...]) -> str:

@@ -81,15 +81,13 @@ def _reasons(like: LikelihoodFit, post: BayesFit) -> list[str]:
     reasons = _few_groups(like.design)
     if like.singular:
         reasons.append(f"the {like.method} estimate lies on a boundary, where a posterior mean cannot")
-    table = like.fixed_effects(df="z")
+    table, components = like.fixed_effects(df="z"), like.variance_components(se=like.method.lower())
     for name, prior in zip(like.design.fixed_names, post.priors.numbers.beta, strict=True):
         if _proper(prior) and np.diff(prior.frozen().ppf([0.16, 0.84]))[0] / 2 < 5 * table.loc[name, "se"]:
             reasons.append(f"the prior of {name} matters ({prior}, standard error {table.loc[name, 'se']:.3g})")
-    for level, sigma, priors in zip(
-        like.design.levels, like.solution.covariances, post.priors.numbers.levels, strict=True
-    ):
+    for level, priors in zip(like.design.levels, post.priors.numbers.levels, strict=True):
         for a, spread in enumerate(priors.sds):
-            if _proper(spread) and spread.frozen().ppf(0.63) < 2 * np.sqrt(sigma[a, a]):
+            if _proper(spread) and _pulls(spread, components.loc[level.name, f"var({level.effect_names[a]})"]):
                 reasons.append(f"the prior of the sd of {level.effect_names[a]} at {level.name} matters ({spread})")
     return reasons
 
@@ -97,6 +95,20 @@ def _reasons(like: LikelihoodFit, post: BayesFit) -> list[str]:
 def _proper(prior: SdPrior | BetaPrior) -> TypeGuard[Distribution]:
     """Whether a prior has quantiles of its own."""
     return isinstance(prior, Distribution) and not isinstance(prior, Flat)
+
+
+def _pulls(prior: Distribution, row: pd.Series) -> bool:
+    """Whether a prior of a sd moves the maximum of its likelihood by more than a tenth of a standard error.
+
+    It does so by the square of the error times the slope of the log density; on a boundary, where there is no error,
+    it does.
+    """
+    sd = float(row["sd"])
+    if not (sd > 0 and np.isfinite(row["se"])):
+        return True
+    error, step = float(row["se"]) / (2 * sd), 1e-4 * sd
+    below, above = prior.frozen().logpdf([sd - step, sd + step])
+    return bool(error * abs(above - below) / (2 * step) > 0.1)
 
 
 def _few_groups(design: Design) -> list[str]:

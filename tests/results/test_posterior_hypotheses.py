@@ -151,9 +151,9 @@ def test_bayes_factors_by_quadrature(name: str, request: pytest.FixtureRequest) 
 
 def test_kernel_and_exact_agree(hsb_fits: Fits) -> None:
     """Where the draws are dense, the two estimates of a density are one."""
-    prior = float(np.exp(sd_log_prior(hsb_fits.post, 0, 1, np.array([0.0]))[0]))
+    prior = float(sd_log_prior(hsb_fits.post, 0, 1, np.array([0.0]))[0])
     row = hsb_fits.post.hypothesis("sd(ses) = 0").iloc[0]
-    terms = _kernel(draws(hsb_fits, "ses|school_sigma"), 0.0, 0.0, np.inf) / prior
+    terms = _kernel(draws(hsb_fits, "ses|school_sigma"), 0.0, 0.0, np.inf, prior).ratios
     error = np.hypot(standard_error(terms), row["mcse"])
     assert abs(terms.mean() - row["evidence_ratio"]) < 3 * error
     assert error < 0.15 * row["evidence_ratio"]
@@ -172,7 +172,8 @@ def test_one_sd_moved(sleepstudy: Fits) -> None:
     covariance = kept["Subject_corr"] * kept["1|Subject_sigma"] * at
     matrix = np.array([[kept["1|Subject_sigma"] ** 2, covariance], [covariance, np.full(40, at**2)]])
     expected = fixed_given(post.products, coefficient_prior(post), [np.moveaxis(matrix, -1, 0)], chosen.sigma)
-    assert_allclose(_log_likelihood(post, chosen, 0, 1, at), expected.log_likelihood, rtol=1e-10)
+    found = _log_likelihood(post, chosen, 0, 1, at)
+    assert_allclose(np.diff(found), np.diff(expected.log_likelihood), rtol=1e-7, atol=1e-8)  # constants differ
 
 
 def test_effects_that_were_sampled(dyestuff2: Fits) -> None:
@@ -190,7 +191,7 @@ def test_effects_that_were_sampled(dyestuff2: Fits) -> None:
 def test_signed_draws_folded(hsb_fits: Fits) -> None:
     """The reflected kernel of |s| at 0 is twice the plain kernel of s and -s."""
     signed = hsb_fits.post.idata["unconstrained_posterior"]["ses|school_sigma_signed"].to_numpy()
-    folded = _kernel(np.abs(signed), 0.0, 0.0, np.inf).mean()
+    folded = _kernel(np.abs(signed), 0.0, 0.0, np.inf, 0.0).ratios.mean()
     width = 0.9 * min(np.abs(signed).std(ddof=1), np.subtract(*np.quantile(np.abs(signed), [0.75, 0.25])) / 1.34)
     width *= signed.size**-0.2
     both = np.concatenate([signed.ravel(), -signed.ravel()])

@@ -113,7 +113,7 @@ def test_the_reml_fit_is_shared(model: bx.Model) -> None:
         ({"icc(top)": "Normal(0, 1)"}, "Beta(a, b)"),
         ({"icc(top)": "Beta(1, 1)", "icc(top:inner)": "Beta(1, 1)"}, "Expected one"),
         ({"R2": "HalfNormal(1)"}, "Beta(a, b)"),
-        ({"R2": "Beta(1, 1)", "z": "Normal(0, 1)"}, "prior of its own"),
+        ({"R2": "Beta(1, 1)", "z": "Normal(0, 1)"}, "both set a prior of 'z'"),
         ({"preset": "rstanarm", "x|top_sigma": "HalfNormal(1)"}, "share decov"),
         ({"preset": "weak"}, "'weak'"),
         ({"preset": 3}, "preset=3"),

@@ -53,6 +53,8 @@ def assert_same_arrays(found: Any, expected: Any) -> None:
     elif isinstance(expected, np.ndarray):
         assert found.dtype == expected.dtype
         assert_array_equal(found, expected)
+    elif isinstance(expected, pd.Index):
+        pd.testing.assert_index_equal(found, expected, exact="equiv")
     elif isinstance(expected, tuple | list):
         assert len(found) == len(expected)
         for one, two in zip(found, expected, strict=True):
@@ -382,3 +384,33 @@ def test_numbers_keep_their_bits(rng: np.random.Generator, tmp_path: Path) -> No
     found = round_trip(post, tmp_path / "fit.nc").design.columns_read["x"]
     assert isinstance(found, Numbers)
     assert found.values.tobytes() == frame["x"].to_numpy().tobytes()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        [5, 3, 9, 7],
+        ["a", "b", "a", "ü"],
+        pd.date_range("2020-01-01", periods=4),
+        [1.5, 2.5, np.inf, 4.0],
+        pd.RangeIndex(10, 14),
+    ],
+    ids=["whole", "text", "dates", "floats", "range"],
+)
+def test_labels_of_rows(index: Any, tmp_path: Path) -> None:
+    """Predictions of the rows used stand under the labels of these rows, in the file too."""
+    frame = random_frame(np.random.default_rng(2), n=40)
+    frame.index = pd.Index(np.resize(np.asarray(pd.Index(index), dtype=object), 40)).infer_objects()
+    frame.iloc[3, 0] = np.nan
+    post = fabricated(bx.Model("y ~ x + (1 | top)", frame), np.random.default_rng(3))
+    assert post.predict().index.equals(frame.index.delete(3))
+    found = round_trip(post, tmp_path / "fit.nc")
+    pd.testing.assert_index_equal(found.predict().index, post.predict().index)
+
+
+def test_labels_of_rows_that_can_not_be_written(tmp_path: Path) -> None:
+    frame = random_frame(np.random.default_rng(2), n=40)
+    frame.index = pd.MultiIndex.from_product([range(4), range(10)])
+    post = fabricated(bx.Model("y ~ x + (1 | top)", frame), np.random.default_rng(3))
+    assert post.predict().index.equals(frame.index)
+    assert round_trip(post, tmp_path / "fit.nc").predict().index.equals(pd.RangeIndex(40))

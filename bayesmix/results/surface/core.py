@@ -17,6 +17,30 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
+# What one kind of fit has and the other has not, or other programs have.
+ELSEWHERE = {
+    "anova": "F tests belong to estimates: model.reml().anova(); a posterior answers .hypothesis(...).",
+    "vcov": "Of a posterior it is np.cov of the draws in .idata; of estimates model.reml().vcov().",
+    "intervals": "Tables of a posterior have intervals: choose their coverage with prob=.",
+    "simulate": "Of a posterior: .posterior_predictive(); of estimates model.reml().simulate().",
+    "profile": "Profiles belong to estimates: model.reml().profile().",
+    "bootstrap": "The bootstrap belongs to estimates: model.reml().bootstrap().",
+    "loo": "Given the groups: arviz.loo(post.with_log_likelihood()).",
+    "hypothesis": "Probabilities need a posterior: model.sample().hypothesis(...); of estimates bx.wald(fit, ...).",
+    "posterior_predictive": "Of estimates: .simulate().",
+    "prior_sensitivity": "Priors belong to a posterior: model.sample().",
+    "save": "A likelihood fit is made again in milliseconds; a posterior has .save(path).",
+    "idata": "Draws belong to a posterior: model.sample().idata.",
+    "ranef": "Here it is called .group_effects().",
+    "fixef": "Here it is called .fixed_effects().",
+    "coef": "Here it is called .coefficients().",
+    "VarCorr": "Here it is called .variance_components().",
+    "params": "Here they are in .fixed_effects() and .variance_components().",
+    "conf_int": "Here it is called .intervals().",
+    "confint": "Here it is called .intervals().",
+}
+
+
 class Core(ABC):
     """Parameters, effects of groups and tables of one fit."""
 
@@ -48,6 +72,12 @@ class Core(ABC):
         self, number: int, weights: Floats, places: list[int], pairs: Integers, prob: float
     ) -> dict[str, Floats]:
         """Columns of differences of a combination (q,) of effects; pairs (m, 2) of the groups at ``places``."""
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only by names that are not there.
+        hint = ELSEWHERE.get(name) if not name.startswith("_") else None
+        text = f"'{type(self).__name__}' object has no attribute '{name}'"
+        raise AttributeError(f"{text}. {hint}" if hint else text)
 
     def _need_levels(self) -> None:
         """Refuse what makes no sense without groups."""

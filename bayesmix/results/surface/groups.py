@@ -152,7 +152,9 @@ class Groups(Core):
         effect : str, optional
             What is ranked; the intercept by itself.
         at : mapping, optional
-            Values of the predictors whose effects vary: ranks what the groups expect there, ``at={"ses": 1}``.
+            Values of the predictors whose effects vary: ranks the groups there, ``at={"ses": 1}``, all other predictors
+            held equal, those of the groups themselves too (a school's sector counts for nothing here; for whole
+            predictions see :meth:`predict`).
         best : {"highest", "lowest"}
             Which end has rank 1.
         top : int, optional
@@ -229,7 +231,8 @@ class Groups(Core):
         effect : str, optional
             What is compared; the intercept by itself.
         at : mapping, optional
-            Values of the predictors whose effects vary: compares what the groups expect there, ``at={"ses": 1}``.
+            Values of the predictors whose effects vary: compares the groups there, ``at={"ses": 1}``, all other
+            predictors held equal, those of the groups themselves too.
         prob : float
             Coverage of the intervals.
 

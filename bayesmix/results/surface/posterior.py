@@ -55,8 +55,9 @@ class PosteriorChecks(Core):
             For ``<`` and ``>`` the evidence ratio is the posterior odds, counted over draws. For ``=`` it is the Bayes
             factor for equality, posterior over prior density (Savage and Dickey), and the probability the one that
             goes with prior odds of 1; the method says whether exact conditional densities were averaged
-            (``rao-blackwell``) or a kernel was used. mcse is the Monte Carlo error of the evidence ratio (of a
-            kernel without its bias).
+            (``rao-blackwell``; with ``(few draws)`` take the ratio for its order of magnitude) or a kernel was used
+            (``kernel``; ``(too far)`` and nan where hardly a draw lies near the value). mcse is the Monte Carlo error
+            of the evidence ratio (of a kernel without its bias).
 
         Raises
         ------
