@@ -15,7 +15,7 @@ import bayesmix as bx
 from bayesmix.errors import ArgumentError, PriorError
 from bayesmix.inference.fixed_given import fixed_given
 from bayesmix.inference.presets import choose_priors
-from bayesmix.results.evidence import KERNEL, _kernel, _log_likelihood, _thinned, standard_error
+from bayesmix.results.evidence import EXACT, FAR, FEW, KERNEL, _kernel, _log_likelihood, _thinned, standard_error
 from bayesmix.results.prior_density import (
     coefficient_prior,
     contrast_log_prior,
@@ -283,3 +283,37 @@ def test_refusals(call: Callable[[bx.BayesFit], object], words: str, hsb_fits: F
     with pytest.raises(ArgumentError) as caught:
         call(hsb_fits.post)
     assert words in caught.value.found
+
+
+# Priors that are not normal
+
+
+@pytest.fixture(scope="module")
+def nearly_normal(dyestuff: Fits) -> tuple[bx.BayesFit, bx.BayesFit]:
+    """One prior of the intercept, once as the normal it is, once as a t distribution that is sampled."""
+    normal = dyestuff.model.with_priors({"Intercept": "Normal(1500, 30)"})
+    sampled = dyestuff.model.with_priors({"Intercept": "StudentT(1e7, 1500, 30)"})
+    return normal.sample(seed=2, progress=False), sampled.sample(seed=2, progress=False)
+
+
+@pytest.mark.parametrize("text", ["Intercept = 1500", "Intercept = 1530", "sigma = 50", "sd(Intercept) = 0"])
+def test_sampled_coefficients(text: str, nearly_normal: tuple[bx.BayesFit, bx.BayesFit]) -> None:
+    """The evidence is that of the same prior where the coefficient is integrated out."""
+    one, two = (post.hypothesis(text).iloc[0] for post in nearly_normal)
+    assert two["method"] == one["method"] == EXACT
+    assert abs(one["evidence_ratio"] - two["evidence_ratio"]) < 4 * np.hypot(one["mcse"], two["mcse"])
+    assert two["mcse"] < 0.1 * two["evidence_ratio"]
+
+
+def test_far_from_the_draws(sleepstudy: Fits, hsb_fits: Fits) -> None:
+    """Few draws decide, or none lies near: said, and no number where there is none."""
+    row = sleepstudy.post.hypothesis("sd(Days) = 0").iloc[0]
+    assert row["method"] == FEW and row["evidence_ratio"] < 1e-4
+    row = hsb_fits.post.hypothesis("corr(Intercept,ses) = 0.99").iloc[0]
+    assert row["method"] == FAR and np.isnan(row["evidence_ratio"])
+
+
+def test_a_value_the_prior_excludes(dyestuff: Fits) -> None:
+    with pytest.raises(PriorError, match="density of 'sigma' at 90 is 0"):
+        priors = dyestuff.model.with_priors({"sigma": "Uniform(0, 80)"}).priors
+        dataclasses.replace(dyestuff.post, priors=priors).hypothesis("sigma = 90")

@@ -485,3 +485,32 @@ def test_too_many_effects_to_update(pastes: Fits, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ArgumentError, match="5 group effects"):
         pastes.post.predict(new, observed={**new, "strength": [60.0]})
     pastes.post.predict({"batch": ["Z"], "cask": ["z"]}, observed={"batch": ["Z"], "cask": ["z"], "strength": [60.0]})
+
+
+def test_a_label_of_another_type(hsb_reml: bx.LikelihoodFit) -> None:
+    """HSB's schools are text: the number 1224 is a slip, not a new school."""
+    new = pd.DataFrame({"ses": [0.0], "school": [1224]})
+    for groups in (None, "new"):
+        with pytest.raises(DataError, match="of different types \\(int and str\\)"):
+            hsb_reml.predict(new, groups=groups)
+    assert hsb_reml.predict(new.assign(school="1224"), groups="new").shape == (1, 4)
+
+
+def test_rows_observed_twice(sleepstudy: Fits) -> None:
+    """Rows of the fit given again as further rows are warned of; other rows of the same subject are not."""
+    rows = sleepstudy.model.design
+    again = bx.load_dataset("sleepstudy").iloc[:3]
+    new = again[["Days", "Subject"]]
+    with pytest.warns(bx.BayesmixWarning, match="3 of the 3 rows observed"):
+        sleepstudy.reml.predict(new, groups="new", observed=again)
+    sleepstudy.reml.predict(new, groups="new", observed=again.assign(Reaction=again["Reaction"] + 1))
+    assert rows.n == 180
+
+
+def test_labels_of_the_rows_used(hsb: pd.DataFrame) -> None:
+    """Rows left out leave a gap in the labels."""
+    frame = hsb.iloc[:300].copy()
+    frame.loc[frame.index[[3, 50]], "ses"] = np.nan
+    fit = bx.Model("math ~ ses + (1 | school)", frame).reml()
+    assert fit.predict().index.equals(frame.index.delete([3, 50]))
+    assert_allclose(fit.predict()["mean"], fit.fitted(), rtol=1e-9)
