@@ -22,7 +22,8 @@ from bayesmix.inference.geometry import choose_geometry
 from bayesmix.inference.graph import marginal_graph
 from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.naming import require_distinct
-from bayesmix.inference.priors import IccPrior, Priors, graph_key, require_proper
+from bayesmix.inference.priors import IccPrior, Priors, graph_key
+from bayesmix.inference.propriety import require_proper
 from bayesmix.inference.sampling import RawDraws, Settings, sample_graph
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.inference.variables import FreeVariable, free_variables, starting_values
@@ -72,7 +73,7 @@ def draw_posterior(
     if priors.r2 is not None and settings.target_accept is None:  # little R2 leaves coefficients a narrow neck
         settings = replace(settings, target_accept=0.95)
     require_distinct(design.fixed_names)
-    require_proper(priors, design)
+    require_proper(priors, design, products)
     geometry = choose_geometry(products, solution, priors)
     variables = free_variables(design, priors, geometry)
     blocks = tuple(level.blocks for level in products.levels)

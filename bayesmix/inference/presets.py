@@ -77,7 +77,8 @@ def choose_priors(preset: str, design: Design) -> Priors:
         s = max(2.5, mad y); median and mad (times 1.4826) rounded to one digit.
 
         ``"rstanarm"`` (Goodrich, Gabry, Ali & Brilleman, "Prior distributions for rstanarm models"): intercept at the
-        predictors' means Normal(mean y, 2.5 sd y), slopes Normal(0, 2.5 sd y/sd x), sigma Exponential(1/sd y), and for
+        predictors' means Normal(mean y, 2.5 sd y), slopes Normal(0, 2.5 sd y/sd x) with or without an intercept (a
+        two-valued column by its sd too, as in recent versions, from memory), sigma Exponential(1/sd y), and for
         each bar decov(1, 1, 1): sds in units of sigma, sd_k = sigma tau sqrt(q pi_k) with tau ~ Gamma(1, 1) and pi ~
         Dirichlet(1), correlations LKJ(1). It is no product of priors of sds.
 
@@ -134,15 +135,18 @@ def _assemble(
     return Priors(preset, tuple(prior for prior, _ in beta), levels, sigma[0], intercept, sources)
 
 
-def _normal_slopes(design: Design, scales: Scales) -> list[tuple[BetaPrior, str]]:
-    """Normal priors of 2.5 sd y/sd x, and for the intercept of 2.5 sd y around the mean."""
+def _normal_slopes(design: Design, scales: Scales, always_spread: bool = False) -> list[tuple[BetaPrior, str]]:
+    """Normal priors of 2.5 sd y/sd x, and for the intercept of 2.5 sd y around the mean.
+
+    Without an intercept root mean squares take the place of the sds, unless these are always asked for.
+    """
     names = design.fixed_names
     found: list[tuple[BetaPrior, str]] = []
     for name, place in zip(names, design.fixed, strict=True):
         if name == "Intercept":
             found.append((Normal(float(scales.y.mean()), 2.5 * scales.sd_y), "mean(y), 2.5 sd(y)"))
-        elif "Intercept" in names:
-            found.append((Normal(0.0, 2.5 * scales.sd_y / float(scales.sd_x[place])), "2.5 sd(y)/sd(x)"))
+        elif "Intercept" in names or always_spread:
+            found.append((Normal(0.0, 2.5 * scales.sd_y / scales.spread(int(place))), "2.5 sd(y)/sd(x)"))
         else:
             size = float(np.sqrt(np.mean(scales.y**2)))
             found.append((Normal(0.0, 2.5 * size / float(scales.size_x[place])), "2.5 rms(y)/rms(x)"))
@@ -184,7 +188,7 @@ def _brms(design: Design, scales: Scales) -> Priors:
 def _rstanarm(design: Design, scales: Scales) -> Priors:
     """The priors stan_lmer chooses where none is given."""
     sigma = Exponential(1 / (scales.unit * scales.sd_y)), "1/sd(y)"
-    beta = _normal_slopes(design, scales)
+    beta = _normal_slopes(design, scales, always_spread=True)
     return _assemble("rstanarm", design, beta, lambda *_: (Decov(), "decov"), LKJ(1.0), sigma)
 
 

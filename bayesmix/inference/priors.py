@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesmix.design import CrossProducts, Design
+from bayesmix.design import CrossProducts
 from bayesmix.errors import PriorError
 from bayesmix.inference.distributions import Beta, Distribution, Flat, Normal
 from bayesmix.likelihood.coordinates import Coordinates
@@ -160,35 +160,6 @@ class Priors:
     def r2(self) -> R2D2 | None:
         """The prior of R2, if there is one."""
         return next((prior for prior in self.beta if isinstance(prior, R2D2)), None)
-
-
-def require_proper(priors: Priors, design: Design) -> None:
-    """Refuse to sample where flat sds leave the posterior improper.
-
-    A level needs J - (fixed effects that are constant within its groups) >= 2 for each flat sd.
-
-    Raises
-    ------
-    PriorError
-        With the level and the count.
-    """
-    for level, prior in zip(design.levels, priors.levels, strict=True):
-        if not any(isinstance(sd, Flat) for sd in prior.sds):
-            continue
-        codes, J = level.grouping.codes, len(level.grouping.labels)
-        constant = 0
-        for place in design.fixed:
-            column = design.values[:, place]
-            first = np.empty(J)
-            first[codes] = column
-            constant += bool(np.all(first[codes] == column))
-        if J - constant < 2:
-            raise PriorError(
-                f"Level '{level.name}' has {J} groups and {constant} fixed effect(s) that are constant within them.",
-                "Expected at least 2 groups more than such effects for a flat prior on a standard deviation, or the "
-                "posterior is improper.",
-                "Use priors='default', or set a proper prior for that standard deviation.",
-            )
 
 
 def require_drawable(priors: Priors) -> None:

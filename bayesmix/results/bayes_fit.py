@@ -21,7 +21,7 @@ from bayesmix.results.fit import Fit
 from bayesmix.results.group_tables import fitted_values
 from bayesmix.results.group_values import each_level, with_fixed
 from bayesmix.results.naming import group_frame, group_order
-from bayesmix.results.parameters import Parameters
+from bayesmix.results.parameters import Parameters, all_draws
 from bayesmix.results.posterior import covariance_draws, draws_of
 from bayesmix.results.posterior_summary import posterior_summary
 from bayesmix.results.prediction import predict_from_draws, replicate
@@ -108,7 +108,7 @@ class BayesFit(Fit, PosteriorChecks):
 
     def tabulate(self, values: Floats, index: pd.Index[Any], prob: float | None = None) -> pd.DataFrame:
         """A table of a derived quantity: mean, ci_low, ci_high."""
-        columns = _group_summary(_all_draws(values), 0.95 if prob is None else prob)
+        columns = _group_summary(all_draws(values), 0.95 if prob is None else prob)
         return pd.DataFrame(columns, index=index)[["mean", "ci_low", "ci_high"]]
 
     def group_draws(self, number: int, weights: Floats, draws: int | None, seed: int | None) -> Floats:
@@ -121,7 +121,7 @@ class BayesFit(Fit, PosteriorChecks):
         self, number: int, weights: Floats, places: list[int], pairs: Integers, prob: float
     ) -> dict[str, Floats]:
         """mean, sd, ci_low, ci_high, prob_greater, from the differences of the draws."""
-        draws = _all_draws(self.effect_values(number)[:, :, places]) @ weights
+        draws = all_draws(self.effect_values(number)[:, :, places]) @ weights
         each = []
         for one, other in pairs:
             gap = draws[:, one] - draws[:, other]
@@ -184,7 +184,7 @@ class BayesFit(Fit, PosteriorChecks):
         """The effects of a level, from their draws or their summary."""
         names = self.design.levels[number].effect_names
         if self.effects.effects is not None:
-            return group_frame(self.design, number, names, _group_summary(_all_draws(self.effect_values(number)), prob))
+            return group_frame(self.design, number, names, _group_summary(all_draws(self.effect_values(number)), prob))
         from_summary = self._from_summary(number, prob)
         frame = group_frame(self.design, number, names, from_summary)
         frame.attrs["note"] = (
@@ -219,7 +219,7 @@ class BayesFit(Fit, PosteriorChecks):
         def table(number: int) -> pd.DataFrame:
             draws = with_fixed(self.design, number, self.effect_values(number), self.parameters.beta)
             names = self.design.levels[number].effect_names
-            return group_frame(self.design, number, names, _group_summary(_all_draws(draws), prob))
+            return group_frame(self.design, number, names, _group_summary(all_draws(draws), prob))
 
         return each_level(self.design, level, table)
 
@@ -333,11 +333,6 @@ def summarise(draws: Floats, index: pd.Index[Any], prob: float) -> pd.DataFrame:
     size = [np.asarray(arviz_stats.ess(array, method=method)) for method in ("bulk", "tail")]
     values = [flat.mean(axis=0), flat.std(axis=0, ddof=1), low, high, *size, np.asarray(arviz_stats.rhat(array))]
     return pd.DataFrame(dict(zip(names, values, strict=True)), index=index)
-
-
-def _all_draws(values: Floats) -> Floats:
-    """Chains one after the other, (C D, ...)."""
-    return values.reshape(-1, *values.shape[2:])
 
 
 def _group_summary(draws: Floats, prob: float) -> dict[str, Floats]:

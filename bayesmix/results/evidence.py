@@ -21,6 +21,7 @@ from bayesmix.inference.naming import given_name
 from bayesmix.inference.prior_draws import log_marginal
 from bayesmix.inference.priors import Decov, IccPrior, stated_on
 from bayesmix.results.components import correlation
+from bayesmix.results.parameters import all_draws
 from bayesmix.results.prior_density import (
     coefficient_prior,
     contrast_log_prior,
@@ -186,8 +187,8 @@ def _thinned(post: PosteriorChecks, limit: int) -> _Chosen:
     found = post.parameters
     step = -(-found.sigma.size // limit)
     kept = found.sigma[:, ::step]
-    covariances = tuple(sigma[:, ::step].reshape(-1, *sigma.shape[2:]) for sigma in found.covariances)
-    beta = found.beta[:, ::step].reshape(-1, found.beta.shape[-1])
+    covariances = tuple(all_draws(sigma[:, ::step]) for sigma in found.covariances)
+    beta = all_draws(found.beta[:, ::step])
     stated = beta @ stated_on(post.priors.numbers, post.products).T
     return _Chosen(covariances, kept.ravel(), stated, kept.shape)
 

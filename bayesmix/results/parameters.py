@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+def all_draws(values: Floats) -> Floats:
+    """Chains one after the other, (C D, ...), also where nothing follows."""
+    return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
+
+
 @dataclass(frozen=True)
 class Parameters:
     """Values of C chains of D draws; an estimate is one draw of one chain.

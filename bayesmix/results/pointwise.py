@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesmix.design import Design
-from bayesmix.results.parameters import Parameters
+from bayesmix.results.parameters import Parameters, all_draws
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def pointwise_log_likelihood(design: Design, parameters: Parameters, effects: Se
     shape, n = parameters.sigma.shape, design.n
     sigma = parameters.sigma.reshape(-1, 1)
     beta = parameters.beta.reshape(len(sigma), parameters.beta.shape[-1])
-    flat = [u.reshape(-1, *u.shape[2:]) for u in effects]
+    flat = [all_draws(u) for u in effects]
     log_weights = 0.0 if design.weights is None else 0.5 * np.log(design.weights)
     root_weights = 1.0 if design.weights is None else np.sqrt(design.weights)
     out = np.empty((len(sigma), n))

@@ -20,6 +20,7 @@ from bayesmix.inference.predictive_draws import (
     predicted_draws,
     updated_effects,
 )
+from bayesmix.results.parameters import all_draws
 from bayesmix.results.targets import Target, read_target
 
 if TYPE_CHECKING:
@@ -134,10 +135,8 @@ def draws_array(fit: BayesFit, values: Floats, index: pd.Index[Any], name: str) 
 def parameter_draws(fit: BayesFit, kept: slice | NDArray[np.int64] = slice(None)) -> ParameterDraws:
     """Parameters with chains one after the other, or some of them."""
     found = fit.parameters
-    covariances = tuple(sigma.reshape(-1, *sigma.shape[2:])[kept] for sigma in found.covariances)
-    return ParameterDraws(
-        found.beta.reshape(-1, found.beta.shape[-1])[kept], found.sigma.reshape(-1)[kept], covariances
-    )
+    covariances = tuple(all_draws(sigma)[kept] for sigma in found.covariances)
+    return ParameterDraws(all_draws(found.beta)[kept], all_draws(found.sigma)[kept], covariances)
 
 
 def target_draws(fit: BayesFit, target: Target, rng: np.random.Generator) -> Iterator[tuple[slice, Floats]]:
@@ -152,7 +151,7 @@ def target_draws(fit: BayesFit, target: Target, rng: np.random.Generator) -> Ite
         fresh = np.array([g >= len(level.grouping.labels) and g not in updated[number] for g in used.tolist()], bool)
         if known.any():
             kept = fit.effect_values(number)
-            values[:, known] = kept.reshape(-1, *kept.shape[2:])[:, used[known]]
+            values[:, known] = all_draws(kept)[:, used[known]]
         values[:, fresh] = new_effects(parameters.covariances[number], int(fresh.sum()), rng)
         for at in np.flatnonzero(~known & ~fresh):
             values[:, at] = updated[number][int(used[at])]
@@ -210,7 +209,7 @@ def replicate(fit: BayesFit, draws: int | None, seed: int | None, groups: str) -
             effects.append(new_effects(parameters.covariances[number], len(level.grouping.labels), rng))
         else:
             values = fit.effect_values(number)
-            effects.append(values.reshape(-1, *values.shape[2:])[kept])
+            effects.append(all_draws(values)[kept])
     parts = predicted_draws(design_rows(fit.design), parameters, effects, True, rng)
     values = collect(parts, len(kept), fit.design.n).reshape(chains, len(within), -1)
     coords = {"chain": posterior["chain"].to_numpy(), "draw": posterior["draw"].to_numpy()[within]}

@@ -14,6 +14,7 @@ from bayesmix.errors import ArgumentError
 from bayesmix.results.components import level_variances
 from bayesmix.results.derived import hand_out, require_choice
 from bayesmix.results.moments import row_moments, row_weights, strata
+from bayesmix.results.parameters import all_draws
 
 if TYPE_CHECKING:
     from bayesmix.results.surface.core import Core
@@ -71,9 +72,9 @@ def gelman(fit: Core, chunk_bytes: int = 32_000_000) -> Floats:
     """
     design, found = fit.design, fit.parameters
     shape = found.sigma.shape
-    beta = found.beta.reshape(-1, found.beta.shape[-1])
+    beta = all_draws(found.beta)
     effects = [fit.effect_values(number) for number in range(len(design.levels))]
-    flat = [values.reshape(-1, *values.shape[2:]) for values in effects]
+    flat = [all_draws(values) for values in effects]
     share = row_weights(design)
     X, columns = design.fixed_values, [design.values[:, level.places] for level in design.levels]
     variance = np.empty(len(beta))

@@ -13,7 +13,7 @@ from bayesmix.design import CrossProducts, Design
 from bayesmix.inference.naming import correlation_name, sd_name, variable_name
 from bayesmix.inference.prior_draws import log_likelihood, log_prior
 from bayesmix.inference.priors import Priors
-from bayesmix.results.parameters import Parameters
+from bayesmix.results.parameters import Parameters, all_draws
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ def prior_sensitivity(
 
     def flat(values: Floats) -> Floats:
         kept = values[:, ::step]
-        return np.asarray(kept.reshape(-1, *kept.shape[2:]))
+        return all_draws(kept)
 
     beta, sigma = flat(parameters.beta), flat(parameters.sigma)
     covariances = [flat(covariance) for covariance in parameters.covariances]

@@ -13,6 +13,7 @@ from bayesmix.errors import ArgumentError
 from bayesmix.inference.own_coefficients import OwnCoefficients, VarianceParameters, mean_shrinkage, own_coefficients
 from bayesmix.results.group_values import each_level, fixed_counterparts, with_fixed
 from bayesmix.results.naming import group_order
+from bayesmix.results.parameters import all_draws
 
 if TYPE_CHECKING:
     from bayesmix.results.surface.core import Core
@@ -33,7 +34,7 @@ def _one_level(fit: Core, number: int, prob: float | None) -> pd.DataFrame:
     partial = with_fixed(design, number, fit.effect_values(number), found.beta)
     above = range(number + 1, len(design.levels))
     own = _own(fit, number, tuple(fit.effect_values(upper) for upper in above))
-    values = with_fixed(design, number, _in_label_order(design, number, own.values), flat_draws(found.beta))
+    values = with_fixed(design, number, _in_label_order(design, number, own.values), all_draws(found.beta))
     spread = _in_label_order(design, number, own.variances)
     index = pd.MultiIndex.from_product([grouping.labels, names], names=["group", "effect"])
     reliability = _reliability(fit, number, spread).reshape(*found.sigma.shape, -1)
@@ -89,26 +90,21 @@ def matrix_table(fit: Core, level: str | None) -> pd.DataFrame:
     return each_level(design, level, table)
 
 
-def flat_draws(values: Floats) -> Floats:
-    """Chains one after the other, (C D, ...)."""
-    return values.reshape(-1, *values.shape[2:])
-
-
 def _variances(fit: Core) -> VarianceParameters:
     """Variance parameters, chains one after the other."""
     found = fit.parameters
-    return VarianceParameters(found.sigma.ravel(), tuple(flat_draws(sigma) for sigma in found.covariances))
+    return VarianceParameters(found.sigma.ravel(), tuple(all_draws(sigma) for sigma in found.covariances))
 
 
 def _own(fit: Core, number: int, above: tuple[Floats, ...]) -> OwnCoefficients:
     """Least squares within the groups, depth first, beside effects above given in the order of their labels."""
     deep = []
     for upper, effects in enumerate(above, start=number + 1):
-        values = flat_draws(effects)
+        values = all_draws(effects)
         placed = np.empty_like(values)
         placed[:, group_order(fit.design, upper)] = values
         deep.append(placed)
-    return own_coefficients(fit.products, number, _variances(fit), flat_draws(fit.parameters.beta), deep)
+    return own_coefficients(fit.products, number, _variances(fit), all_draws(fit.parameters.beta), deep)
 
 
 def _in_label_order(design: Design, number: int, values: Floats) -> Floats:
@@ -118,7 +114,7 @@ def _in_label_order(design: Design, number: int, values: Floats) -> Floats:
 
 def _reliability(fit: Core, number: int, spread: Floats) -> Floats:
     """tau/(tau + v) of each draw, group and effect."""
-    tau = np.einsum("daa->da", flat_draws(fit.parameters.covariances[number]))[:, None]
+    tau = np.einsum("daa->da", all_draws(fit.parameters.covariances[number]))[:, None]
     return np.asarray(tau / (tau + spread))
 
 

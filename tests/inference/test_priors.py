@@ -18,7 +18,6 @@ from bayesmix.inference.priors import (
     Priors,
     UniformPartials,
     beta_prior_vector,
-    require_proper,
 )
 from bayesmix.likelihood.coordinates import user_coordinates
 from bayesmix.likelihood.evaluation import log_density
@@ -168,59 +167,6 @@ def test_unknown_preset(preset: Any, hsb: pd.DataFrame) -> None:
     assert repr(preset) in caught.value.found
     assert ("'default'" if isinstance(preset, str) else "priors by name") in caught.value.expected
     assert caught.value.remedy
-
-
-# Proper or not
-
-
-def groups_of(count: int, rng: np.random.Generator, rows: int = 20) -> pd.DataFrame:
-    top = np.repeat(np.arange(count), rows)
-    u = 2 * rng.normal(size=count)
-    x = rng.normal(size=len(top))
-    w = rng.normal(size=count)[top]
-    return pd.DataFrame({"y": u[top] + x + rng.normal(size=len(top)), "x": x, "w": w, "top": top})
-
-
-@pytest.mark.parametrize(
-    ("formula", "groups", "constant"),
-    [
-        ("y ~ 1 + (1 | top)", 3, 1),
-        ("y ~ x + (1 | top)", 3, 1),  # x varies within groups
-        ("y ~ w + (1 | top)", 4, 2),
-        ("y ~ 0 + x + (0 + x | top)", 2, 0),
-    ],
-)
-def test_flat_sds_need_groups(formula: str, groups: int, constant: int, rng: np.random.Generator) -> None:
-    """J - (fixed effects constant within groups) >= 2: with one group less it is refused, naming level and counts."""
-    enough = bx.Model(formula, groups_of(groups, rng), priors="flat")
-    require_proper(enough.priors.numbers, enough.design)
-    few = groups_of(groups, rng)
-    few = few[few["top"] < groups - 1]
-    if groups - 1 < 2:
-        return  # one group is refused at the door
-    model = bx.Model(formula, few, priors="flat")
-    with pytest.raises(PriorError) as caught:
-        require_proper(model.priors.numbers, model.design)
-    assert f"'top' has {groups - 1} groups" in caught.value.found
-    assert f"{constant} fixed effect(s)" in caught.value.found
-    assert "2" in caught.value.expected
-    assert "default" in caught.value.remedy
-    proper = bx.Model(formula, few)
-    require_proper(proper.priors.numbers, proper.design)  # defaults are proper whatever the data
-
-
-def test_sampling_refuses_an_improper_posterior(rng: np.random.Generator) -> None:
-    model = bx.Model("y ~ 1 + (1 | top)", groups_of(2, rng), priors="flat")
-    with pytest.raises(PriorError, match="'top' has 2 groups"):
-        model.sample(seed=1, progress=False)
-
-
-def test_the_improper_level_is_named(rng: np.random.Generator) -> None:
-    """Two schools with many classes: the upper level is the trouble."""
-    frame = groups_of(2, rng).assign(inner=lambda d: np.arange(len(d)) % 5)
-    model = bx.Model("y ~ 1 + (1 | top/inner)", frame, priors="flat")
-    with pytest.raises(PriorError, match="'top' has 2 groups"):
-        require_proper(model.priors.numbers, model.design)
 
 
 # The vector that the kernel takes

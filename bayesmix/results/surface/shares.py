@@ -239,7 +239,7 @@ class SharesOfVariance(Core):
         return design_effects(self, n, predictor, prob, draws)
 
     def r2(
-        self, *, method: str = "nakagawa", prob: float | None = None, draws: bool = False, **unknown: Any
+        self, method: str = "nakagawa", *, prob: float | None = None, draws: bool = False, **unknown: Any
     ) -> pd.DataFrame | xr.DataArray:
         """Explained shares of variance.
 
