@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bayesmix.results.loaded_fit import load
     from bayesmix.results.published import Published
     from bayesmix.results.wald_test import WaldTest, wald
+    from bayesmix.teaching.type_one import type1_curve, type1_error
+    from bayesmix.teaching.clustering import design_effect, effective_size
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
@@ -45,6 +47,10 @@ _HOMES = {
     "predictions": "bayesmix.results.interpret",
     "slopes": "bayesmix.results.interpret",
     "lrt": "bayesmix.results.likelihood_ratio",
+    "type1_curve": "bayesmix.teaching.type_one",
+    "type1_error": "bayesmix.teaching.type_one",
+    "design_effect": "bayesmix.teaching.clustering",
+    "effective_size": "bayesmix.teaching.clustering",
     "wald": "bayesmix.results.wald_test",
 }
 
@@ -61,6 +67,8 @@ __all__ = [
     "WaldTest",
     "compare",
     "comparisons",
+    "design_effect",
+    "effective_size",
     "explain_difference",
     "homogeneity_test",
     "list_datasets",
@@ -69,6 +77,8 @@ __all__ = [
     "lrt",
     "predictions",
     "slopes",
+    "type1_curve",
+    "type1_error",
     "wald",
 ]
 

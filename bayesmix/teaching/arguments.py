@@ -1,0 +1,68 @@
+"""Checks of what a caller passes, each with what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesmix.errors import ArgumentError
+from bayesmix.results.naming import require_count
+
+Floats = NDArray[np.float64]
+
+
+def require_seed(seed: Any) -> np.random.Generator:
+    """A generator from a seed, or from none."""
+    return np.random.default_rng(None if seed is None else require_count("seed", seed, 0))
+
+
+def require_number(name: str, value: Any, least: float = -np.inf, most: float = np.inf) -> float:
+    """Refuse what is no finite number between two ends, which are allowed."""
+    if is_number(value) and least <= value <= most:
+        return float(value)
+    ends = {
+        (False, False): "a finite number",
+        (True, False): f"a finite number of at least {least:g}",
+        (False, True): f"a finite number of at most {most:g}",
+        (True, True): f"a number from {least:g} to {most:g}",
+    }
+    expected = ends[bool(np.isfinite(least)), bool(np.isfinite(most))]
+    raise ArgumentError(f"{name}={shown(value)}.", f"Expected {expected}.", f"Correct {name}.")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is one finite number."""
+    return not isinstance(value, bool) and isinstance(value, int | float | np.number) and bool(np.isfinite(value))
+
+
+def require_share(name: str, value: Any) -> float:
+    """Refuse what is no number between 0 and 1, neither of which is allowed."""
+    if not is_number(value) or not 0 < value < 1:
+        raise ArgumentError(f"{name}={shown(value)}.", "Expected a number between 0 and 1.", f"Write {name}=0.05.")
+    return float(value)
+
+
+def require_several(name: str, values: Any) -> list[Any]:
+    """One value or several of them, as a list that is not empty."""
+    found = list(values) if isinstance(values, Sequence | np.ndarray | range) and not isinstance(values, str) else None
+    if found is None:
+        return [values]
+    if not found:
+        raise ArgumentError(f"{name} is empty.", "Expected at least one value.", f"Give {name} a value.")
+    return found
+
+
+def require_flag(name: str, value: Any) -> bool:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{name}={shown(value)}.", "Expected True or False.", f"Write {name}=False.")
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value in a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
