@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from bayesmix.results.wald_test import WaldTest, wald
     from bayesmix.teaching.type_one import type1_curve, type1_error
     from bayesmix.teaching.clustering import design_effect, effective_size
+    from bayesmix.teaching.responses import simulate
+    from bayesmix.teaching.nested_frames import nested_frame
+    from bayesmix.teaching.sample_size import power
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
@@ -51,6 +54,9 @@ _HOMES = {
     "type1_error": "bayesmix.teaching.type_one",
     "design_effect": "bayesmix.teaching.clustering",
     "effective_size": "bayesmix.teaching.clustering",
+    "simulate": "bayesmix.teaching.responses",
+    "nested_frame": "bayesmix.teaching.nested_frames",
+    "power": "bayesmix.teaching.sample_size",
     "wald": "bayesmix.results.wald_test",
 }
 
@@ -75,7 +81,10 @@ __all__ = [
     "load",
     "load_dataset",
     "lrt",
+    "nested_frame",
+    "power",
     "predictions",
+    "simulate",
     "slopes",
     "type1_curve",
     "type1_error",

@@ -46,7 +46,7 @@ def design_effect(n: Any, rho: float, *, rho_x: float = 1.0, **unknown: Any) -> 
     Examples
     --------
     >>> import bayesmix as bx
-    >>> bx.design_effect(20, 0.1)
+    >>> round(bx.design_effect(20, 0.1), 4)
     2.9
     >>> round(bx.design_effect([10, 20, 30], 0.1), 4)
     3.2333
