@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from bayesmix.design.frame import read_columns
 from bayesmix.errors import ArgumentError
 from bayesmix.results.naming import require_count
 
@@ -62,7 +65,16 @@ def require_flag(name: str, value: Any) -> bool:
     return value
 
 
+def read_frame(data: Any, names: Iterable[str] = ()) -> pd.DataFrame:
+    """Any data frame as a pandas frame of the caller's own columns, which must hold those named."""
+    read_columns(data, names)
+    found: pd.DataFrame = (
+        pd.DataFrame(data) if isinstance(data, Mapping) else nw.from_native(data, eager_only=True).to_pandas()
+    )
+    return found
+
+
 def shown(value: Any) -> str:
     """A value in a message, cut where it is long."""
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

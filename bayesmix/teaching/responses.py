@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
 from bayesmix.design import Design, build_design
-from bayesmix.design.frame import Categories, Column, read_columns
+from bayesmix.design.frame import Categories, Column
 from bayesmix.errors import ArgumentError, DataError, refuse_unknown
 from bayesmix.inference.simulation import simulated_rows
 from bayesmix.model import Model
 from bayesmix.results.bootstrap import MOST_NUMBERS
 from bayesmix.results.naming import require_count
 from bayesmix.specification import Name, Specification, parse_formula
-from bayesmix.teaching.arguments import require_seed, shown
+from bayesmix.teaching.arguments import read_frame, require_seed, shown
 from bayesmix.teaching.truth import read_truth
 
 
@@ -140,8 +139,7 @@ def open_design(specification: Specification, data: Any, weights: Any = None) ->
             "Expected the predictors and groupings of every row.",
             "Pass data=..., for example bx.nested_frame({'school': 20, 'pupil': 25}).",
         )
-    read_columns(data, ())
-    frame = pd.DataFrame(data) if isinstance(data, Mapping) else nw.from_native(data, eager_only=True).to_pandas()
+    frame = read_frame(data)
     frame = frame.assign(**{response_name(specification): np.arange(len(frame), dtype=float)})
     design = build_design(specification, frame, weights)
     if design.n_missing:

@@ -78,9 +78,9 @@ def power(
     Returns
     -------
     DataFrame
-        Index: the sizes, or ``data``. power, mc_se (its Monte Carlo error), ci_low and ci_high (Wilson's 95 % interval),
-        estimate and sd (mean and spread of the estimates), se (mean of the reported standard errors), df (their median
-        degrees of freedom), n (studies fitted), failed, singular.
+        Index: the sizes, or ``data``. power, mc_se (its Monte Carlo error), ci_low and ci_high (Wilson's 95 %
+        interval), estimate and sd (mean and spread of the estimates), se (mean of the reported standard errors), df
+        (their median degrees of freedom), n (studies fitted), failed, singular.
 
     Raises
     ------
@@ -98,9 +98,9 @@ def power(
     >>> arms = {"treated": ("school", "binary")}
     >>> sizes = {"school": [10, 30], "pupil": 20}
     >>> formula = "score ~ treated + (1 | school)"
-    >>> table = bx.power(formula, truth, "treated", sizes=sizes, predictors=arms, n=100, seed=1, progress=False)
+    >>> table = bx.power(formula, truth, "treated", sizes=sizes, predictors=arms, n=50, seed=1, progress=False)
     >>> table["power"].tolist()
-    [0.33, 0.84]
+    [0.36, 0.74]
     """
     offered = ("sizes", "predictors", "data", "n", "alpha", "df", "seed", "progress")
     refuse_unknown("power", unknown, offered, {"groups": 'Write sizes={"school": [10, 20], "pupil": 25}.'})
@@ -154,12 +154,13 @@ def _plans(
 
 def _grid(sizes: Any) -> list[tuple[Any, ...]]:
     """Every combination of the sizes compared."""
-    if isinstance(sizes, Mapping) and any(isinstance(size, list) and not size for size in sizes.values()):
+    if not isinstance(sizes, Mapping) or not sizes:
+        read_sizes(sizes)
+    if any(isinstance(size, list) and not size for size in sizes.values()):
         raise ArgumentError(f"sizes={shown(sizes)}.", "Expected at least one size of each level.", "Add one.")
-    lists = {name: size if isinstance(size, list) else [size] for name, size in sizes.items()} if sizes else {}
-    found = list(product(*lists.values()))
-    for place in found if lists else [()]:
-        read_sizes(dict(zip(lists, place, strict=True)))
+    found = list(product(*(size if isinstance(size, list) else [size] for size in sizes.values())))
+    for place in found:
+        read_sizes(dict(zip(sizes, place, strict=True)))
     return list(dict.fromkeys(found))
 
 

@@ -38,6 +38,11 @@ def mixed(centres: pd.DataFrame) -> bx.LikelihoodFit:
     return bx.Model("outcome ~ use + (use | centre)", centres).reml()
 
 
+def assert_near(found: object, printed: list[float], within: list[float]) -> None:
+    """Each number within its own distance of the printed one."""
+    assert (np.abs(np.asarray(found) - printed) <= within).all(), found
+
+
 def least_squares(formula: str, frame: pd.DataFrame) -> pd.Series:
     return bx.Model(formula, frame).reml().fixed_effects()["estimate"]
 
@@ -60,15 +65,17 @@ def test_acceptance_1_5_design(centres: pd.DataFrame) -> None:
 def test_acceptance_1_5_pooled_line(centres: pd.DataFrame) -> None:
     """72.9 - 1.8 use, R squared .69."""
     beta = least_squares("outcome ~ use", centres)
-    assert_allclose(beta, [72.9, -1.8], atol=[1, 0.1])
+    assert_near(beta, [72.9, -1.8], [1, 0.1])
     rest = centres["outcome"] - beta.iloc[0] - beta.iloc[1] * centres["use"]
-    assert_allclose(1 - (rest**2).sum() / ((centres["outcome"] - centres["outcome"].mean()) ** 2).sum(), 0.69, atol=0.03)
+    assert_allclose(
+        1 - (rest**2).sum() / ((centres["outcome"] - centres["outcome"].mean()) ** 2).sum(), 0.69, atol=0.03
+    )
 
 
 def test_acceptance_1_5_lines_of_one_slope(centres: pd.DataFrame) -> None:
     """80.8 - 2 use - 2.9 D1 - 8.8 D2 - 15.8 D3."""
     beta = least_squares("outcome ~ centre + use", centres)
-    assert_allclose(beta, [80.8, -2.9, -8.8, -15.8, -2.0], atol=[1, 1, 1, 1, 0.15])
+    assert_near(beta, [80.8, -2.9, -8.8, -15.8, -2.0], [1, 1, 1, 1, 0.15])
 
 
 def test_acceptance_1_5_the_fourth_line_rises(centres: pd.DataFrame) -> None:
@@ -76,15 +83,15 @@ def test_acceptance_1_5_the_fourth_line_rises(centres: pd.DataFrame) -> None:
     frame = centres.assign(rising=centres["use"] * (centres["centre"] == "4"))
     fit = bx.Model("outcome ~ centre + use + rising", frame).reml()
     table = fit.fixed_effects()
-    assert_allclose(table["estimate"], [80.7, -2.9, -8.9, -44.1, -2.0, 3.8], atol=[1, 1, 1, 1.5, 0.1, 0.2])
-    assert (table["p"] < 0.0025).all()
+    assert_near(table["estimate"], [80.7, -2.9, -8.9, -44.1, -2.0, 3.8], [1, 1, 1, 1.5, 0.1, 0.2])
+    assert table["p"].drop("centre[2]").lt(0.0001).all() and table.loc["centre[2]", "p"] < 0.01  # printed .0015
     assert_allclose(1 - fit.sigma**2 / centres["outcome"].var(), 0.97, atol=0.015)
 
 
 def test_acceptance_1_5_mixed_model(mixed: bx.LikelihoodFit) -> None:
     """Intercept 66.9 (10.2), slope -1.0 (.96); 412.8, 3.6, -38.1, 4.0: six parameters."""
     table = mixed.fixed_effects(df="z")
-    assert_allclose(table["estimate"], [66.9, -1.0], atol=[0.1, 0.05])
+    assert_near(table["estimate"], [66.9, -1.0], [0.1, 0.05])
     assert_allclose(table["se"], [10.2, 0.96], rtol=0.01)
     covariance = mixed.covariances()["centre"].to_numpy()
     assert_allclose(covariance[[0, 1, 0], [0, 1, 1]], [412.8, 3.6, -38.1], rtol=0.03)
