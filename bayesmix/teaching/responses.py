@@ -39,8 +39,9 @@ def simulate(
     parameters : mapping
         Every parameter by name: fixed effects (``"Intercept"``, ``"sector[Catholic]"``), ``"sigma"``, and for each
         level standard deviations and correlations, ``"sd(ses | school)"`` and ``"corr(Intercept, ses | school)"``. Also
-        understood: ``var`` and ``cov`` for ``sd`` and ``corr``; (level, parameter) as the tables of a fit have them,
-        ``("school", "sd(ses)")``; a mapping of these by level; and by level a whole covariance matrix.
+        understood: ``var`` and ``cov`` for ``sd`` and ``corr``; the sd as a posterior calls it, ``"ses|school_sigma"``;
+        (level, parameter) as the tables of a fit have them, ``("school", "sd(ses)")``; a mapping of these by level; and
+        by level a whole covariance matrix.
     data : data frame, optional
         Predictors and groupings, for a formula; no value of them may be missing.
     weights : str or (rows,) array, optional

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from bayesmix.design import Design, cross_products
 from bayesmix.errors import ArgumentError, refuse_unknown
@@ -202,7 +203,7 @@ def _row(draw: Callable[[], Study], n: int, alpha: float, progress: bool, title:
     found, failed, _ = repeat(draw, n, progress, f"Power at {title}")
     estimates, errors, df, p, singular = (np.array(column) for column in zip(*found, strict=True))
     count, share = len(found), float(np.mean(p < alpha))
-    z = 1.959963984540054
+    z = float(stats.norm.isf(0.025))
     middle, half = share + z**2 / (2 * count), z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     return {
         "power": share,

@@ -21,6 +21,8 @@ Key = tuple[str, str]
 
 # ``sd(ses | school)``: what, of which effects, at which level.
 AT_LEVEL = re.compile(r"^\s*(sd|var|corr?|cov)\s*\((.+)\|([^|]+)\)\s*$")
+# ``ses|school_sigma``: the same as a posterior calls it.
+AS_DRAWN = re.compile(r"^([^|]+)\|(.+)_sigma$")
 WHOLE = "covariance matrix"
 
 
@@ -124,6 +126,10 @@ def _entries(key: Any, value: Any) -> Iterable[tuple[Key, Any]]:
     if matched is not None:
         kind, names, level = matched.groups()
         return [((level, f"{kind}({names})"), value)]
+    drawn = AS_DRAWN.match(key)
+    if drawn is not None:
+        effect = drawn[1].strip()
+        return [((drawn[2], f"sd({'Intercept' if effect == '1' else effect})"), value)]
     if key in ("sigma", "sigma2"):
         return [(("residual", "sd" if key == "sigma" else "var"), value)]
     return [(("fixed", key), value)]

@@ -5,7 +5,6 @@ tolerance is what makes the same story of it: a tenth of a slope, a point of an 
 """
 
 import gzip
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -15,17 +14,14 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesmix as bx
+from tests.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_centres", ROOT / "scripts" / "make_centres.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("make_centres")
 
 
 @pytest.fixture(scope="module")

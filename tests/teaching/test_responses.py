@@ -85,6 +85,7 @@ def test_every_kind_of_design_has_the_covariance_of_its_model(rng: np.random.Gen
     "other",
     [
         {"var(Intercept | g)": 2.25, "var(x|g)": 0.25, "cov(x, Intercept | g)": -0.45},
+        {"1|g_sigma": 1.5, "x|g_sigma": 0.5, "cor(Intercept, x | g)": -0.6},
         {("g", "sd(Intercept)"): 1.5, ("g", "sd(x)"): 0.5, ("g", "corr(Intercept,x)"): -0.6},
         {"g": {"sd(Intercept)": 1.5, "var(x)": 0.25, "cor(Intercept, x)": -0.6}},
         {"g": [[2.25, -0.45], [-0.45, 0.25]]},
