@@ -49,13 +49,19 @@ def require_share(name: str, value: Any) -> float:
 
 
 def require_several(name: str, values: Any) -> list[Any]:
-    """One value or several of them, as a list that is not empty."""
-    found = list(values) if isinstance(values, Sequence | np.ndarray | range) and not isinstance(values, str) else None
-    if found is None:
+    """One value or several of them (a sequence, an array, a column), as a list that is not empty."""
+    plain = as_list(values)
+    if plain is None:
         return [values]
-    if not found:
+    if not plain:
         raise ArgumentError(f"{name} is empty.", "Expected at least one value.", f"Give {name} a value.")
-    return found
+    return plain
+
+
+def as_list(values: Any) -> list[Any] | None:
+    """The elements of a sequence, an array or a column; None where the value is one."""
+    plain = values.tolist() if hasattr(values, "tolist") else values
+    return list(plain) if isinstance(plain, Sequence) and not isinstance(plain, str | bytes) else None
 
 
 def require_flag(name: str, value: Any) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bayesmix.errors import ArgumentError, refuse_unknown
 from bayesmix.inference.clustering import excess_variance, mean_size
-from bayesmix.teaching.arguments import is_number, require_number, require_several, shown
+from bayesmix.teaching.arguments import as_list, is_number, require_number, require_several, shown
 
 Floats = NDArray[np.float64]
 
@@ -84,7 +84,7 @@ def effective_size(n: Any, rho: float, *, groups: int | None = None, rho_x: floa
     """
     refuse_unknown("effective_size", unknown, ("groups", "rho_x"))
     sizes = _sizes(n)
-    one = sizes.size == 1 and np.ndim(n) == 0
+    one = as_list(n) is None
     if one and groups is None:
         raise ArgumentError(
             f"n={shown(n)}, and groups is not given.",
@@ -103,7 +103,7 @@ def effective_size(n: Any, rho: float, *, groups: int | None = None, rho_x: floa
 
 def _sizes(n: Any) -> Floats:
     """Sizes of groups, at least 1 each."""
-    values = require_several("n", n.tolist() if hasattr(n, "tolist") else n)
+    values = require_several("n", n)
     for value in values:
         if not is_number(value) or value < 1:
             raise ArgumentError(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmix.errors import ArgumentError, DataError, refuse_unknown
-from bayesmix.teaching.arguments import read_frame, require_flag, shown
+from bayesmix.teaching.arguments import as_list, read_frame, require_flag, shown
 
 
 def to_long(
@@ -156,7 +156,8 @@ def _measurements(columns: Any, times: Any, value: str) -> tuple[dict[str, list[
             )
         measured, times = {value: list(columns)}, list(columns.values())
     else:
-        measured = {value: list(columns) if isinstance(columns, list | tuple | pd.Index) else [columns]}
+        plain = as_list(columns)
+        measured = {value: [columns] if plain is None else plain}
     for name, group in measured.items():
         if not isinstance(name, str) or not group or not all(isinstance(column, str) for column in group):
             raise ArgumentError(
@@ -181,8 +182,8 @@ def _moments(times: Any, count: int) -> list[Any]:
     """Distinct times, as many as columns, in order."""
     if times is None:
         return list(range(1, count + 1))
-    given = times.tolist() if hasattr(times, "tolist") else times
-    moments = list(given) if isinstance(given, list | tuple | range) else [given]
+    plain = as_list(times)
+    moments = [times] if plain is None else plain
     odd = [moment for moment in moments if not isinstance(moment, Hashable) or pd.isna(moment)]
     if len(moments) != count or odd or len(set(moments)) < count:
         raise ArgumentError(

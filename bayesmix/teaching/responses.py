@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayesmix.design import Design, build_design
 from bayesmix.design.frame import Categories, Column
@@ -17,7 +18,9 @@ from bayesmix.results.bootstrap import MOST_NUMBERS
 from bayesmix.results.naming import require_count
 from bayesmix.specification import Name, Specification, parse_formula
 from bayesmix.teaching.arguments import read_frame, require_seed, shown
-from bayesmix.teaching.truth import read_truth
+from bayesmix.teaching.truth import Chosen, read_truth
+
+Floats = NDArray[np.float64]
 
 
 def simulate(
@@ -98,7 +101,20 @@ def simulate(
             "Ask for fewer, several times, with different seeds.",
         )
     truth = read_truth(design, parameters)
-    return [frame.assign(**{response: simulated_rows(design, truth, rng)}) for _ in range(count)]
+    return [frame.assign(**{response: draw_rows(design, truth, rng)}) for _ in range(count)]
+
+
+def draw_rows(design: Design, truth: Chosen, rng: np.random.Generator) -> Floats:
+    """One response, (n,), of numbers that a computer holds."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = simulated_rows(design, truth, rng)
+    if not np.isfinite(y).all():
+        raise ArgumentError(
+            "The parameters and predictors give responses that are infinite.",
+            "Expected values that a computer can hold, up to 1e308.",
+            "Choose other units.",
+        )
+    return y
 
 
 def read_formula(model: Any) -> Specification:

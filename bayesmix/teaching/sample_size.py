@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import product
@@ -13,16 +14,16 @@ import pandas as pd
 from scipy import stats
 
 from bayesmix.design import Design, cross_products
-from bayesmix.errors import ArgumentError, refuse_unknown
+from bayesmix.errors import ArgumentError, BayesmixWarning, refuse_unknown
 from bayesmix.inference.bootstrap import repeat, require_counts
 from bayesmix.inference.ml import maximise
-from bayesmix.inference.simulation import is_nested, products_drawer, rows_drawer, simulated_rows
+from bayesmix.inference.simulation import is_nested, products_drawer, rows_drawer
 from bayesmix.results.degrees import COUNTED, ESTIMATED, check_method
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.specification import Specification
-from bayesmix.teaching.arguments import require_flag, require_share, shown
+from bayesmix.teaching.arguments import require_flag, require_several, require_share, shown
 from bayesmix.teaching.nested_frames import nested_frame, read_predictors, read_sizes
-from bayesmix.teaching.responses import open_design, read_formula
+from bayesmix.teaching.responses import draw_rows, open_design, read_formula
 from bayesmix.teaching.truth import read_truth
 
 # One simulated study: estimate, standard error, degrees of freedom, p, and whether the fit is singular.
@@ -157,9 +158,11 @@ def _grid(sizes: Any) -> list[tuple[Any, ...]]:
     """Every combination of the sizes compared."""
     if not isinstance(sizes, Mapping) or not sizes:
         read_sizes(sizes)
-    if any(isinstance(size, list) and not size for size in sizes.values()):
-        raise ArgumentError(f"sizes={shown(sizes)}.", "Expected at least one size of each level.", "Add one.")
-    found = list(product(*(size if isinstance(size, list) else [size] for size in sizes.values())))
+    lists = {
+        name: [size] if isinstance(size, tuple) else require_several(f"the sizes of '{name}'", size)
+        for name, size in sizes.items()
+    }
+    found = list(product(*lists.values()))
     for place in found:
         read_sizes(dict(zip(sizes, place, strict=True)))
     return list(dict.fromkeys(found))
@@ -183,9 +186,11 @@ def _drawer(
         return lambda: _test(LikelihoodFit(design, found := draw(rng), maximise(found)), effect, df)
 
     def study() -> Study:
-        opened = open_study(rng)
-        chosen = read_truth(opened, parameters)
-        drawn = replace(opened, response=simulated_rows(opened, chosen, rng))
+        with warnings.catch_warnings():
+            # The first design of this size has given its warnings already.
+            warnings.simplefilter("ignore", BayesmixWarning)
+            opened = open_study(rng)
+        drawn = replace(opened, response=draw_rows(opened, read_truth(opened, parameters), rng))
         products = cross_products(drawn)
         return _test(LikelihoodFit(drawn, products, maximise(products)), effect, df)
 

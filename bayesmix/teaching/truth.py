@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bayesmix.design import Design, Level
@@ -90,6 +91,7 @@ def read_truth(design: Design, parameters: Any) -> Chosen:
 
 def _flatten(parameters: Any) -> dict[Key, Any]:
     """Every way of naming a parameter as (part, parameter), spaces taken out."""
+    parameters = parameters.to_dict() if isinstance(parameters, pd.Series) else parameters
     if not isinstance(parameters, Mapping):
         raise ArgumentError(
             f"The parameters are {shown(parameters)}.",

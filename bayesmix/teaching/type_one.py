@@ -13,6 +13,7 @@ from scipy import stats
 from bayesmix.errors import ArgumentError, refuse_unknown
 from bayesmix.results.naming import require_count
 from bayesmix.teaching.arguments import (
+    as_list,
     is_number,
     require_seed,
     require_several,
@@ -68,6 +69,12 @@ def type1_error(*, k: int, n: int, rho: float, alpha: float = 0.05, **unknown: A
     """
     refuse_unknown("type1_error", unknown, ("k", "n", "rho", "alpha"))
     groups, size = require_count("k", k, 2), require_count("n", n, 2)
+    if as_list(rho) is not None:
+        raise ArgumentError(
+            f"rho={shown(rho)}.",
+            "Expected one correlation.",
+            "For several call type1_curve(rho=...) with the same k and n.",
+        )
     return float(_exact(groups, size, _require_correlations(rho, size), require_share("alpha", alpha))[0])
 
 
@@ -158,7 +165,7 @@ def _simulated(k: int, n: int, rho: float, alpha: float, count: int, rng: np.ran
 
 def _require_correlations(rho: Any, n: int) -> Floats:
     """Correlations that rows of groups of n can have."""
-    values = require_several("rho", rho.tolist() if isinstance(rho, np.ndarray) else rho)
+    values = require_several("rho", rho)
     least = -1 / (n - 1)
     for value in values:
         if not is_number(value) or not least - 1e-12 <= value <= 1:

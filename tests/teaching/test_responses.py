@@ -99,6 +99,7 @@ def test_every_way_of_naming_says_the_same(frame: pd.DataFrame, other: dict[Any,
         found = read_truth(design, {"Intercept": 1, "x": np.float64(2)} | other | sigma)
         assert_allclose(found.factors[0] @ found.factors[0].T, root @ root.T, rtol=1e-12)
         assert_allclose(found.beta, [1, 2])
+    assert_allclose(read_truth(design, pd.Series(TRUTH)).factors[0], root)
 
 
 def test_frames_are_the_callers_own_with_a_response(frame: pd.DataFrame) -> None:
@@ -217,6 +218,7 @@ def test_a_dropped_effect_is_no_parameter(frame: pd.DataFrame) -> None:
         ((FORMULA, None), {}, ArgumentError),
         ((None, TRUTH), {}, ArgumentError),
         (("y ~ ", TRUTH), {}, FormulaError),
+        ((FORMULA, TRUTH | {"Intercept": 1e308, "sigma": 1e308}), {}, ArgumentError),
         (("log(y) ~ x + (x | g)", TRUTH), {}, ArgumentError),
         ((FORMULA, TRUTH), {"n": 0}, ArgumentError),
         ((FORMULA, TRUTH), {"n": 10**9}, ArgumentError),

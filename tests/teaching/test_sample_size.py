@@ -70,6 +70,8 @@ def test_seeds_and_sizes() -> None:
     args = (FORMULA, TRUTH, "treated")
     grid = run(*args, sizes={"school": [6, 10], "pupil": [3, 5]}, predictors=ARMS, n=8)
     assert list(grid.index) == [(6, 3), (6, 5), (10, 3), (10, 5)]
+    arrays = run(*args, sizes={"school": np.array([6, 10]), "pupil": range(3, 6, 2)}, predictors=ARMS, n=8)
+    pd.testing.assert_frame_equal(arrays, grid)
     first = run(*args, sizes={"school": 6, "pupil": [3]}, predictors=ARMS, n=8)
     pd.testing.assert_frame_equal(first, grid.iloc[:1])
     other = run(*args, sizes={"school": 6, "pupil": 3}, predictors=ARMS, n=8, seed=2)
@@ -107,7 +109,7 @@ def test_progress_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
         ({"sizes": None, "predictors": None, "data": pd.DataFrame({"x": [1]})}, DataError, "no column 'treated'"),
         ({"sizes": None, "predictors": None, "data": {"a": 3}}, DataError, "type int"),
         ({"sizes": None, "predictors": None, "data": {}}, DataError, "0 rows"),
-        ({"sizes": {"school": [], "pupil": 3}}, ArgumentError, "[]"),
+        ({"sizes": {"school": [], "pupil": 3}}, ArgumentError, "sizes of 'school' is empty"),
         ({"sizes": {}}, ArgumentError, "The sizes are {}"),
         ({"sizes": 30}, ArgumentError, "The sizes are 30"),
         ({"sizes": {"school": [5, 0], "pupil": 3}}, ArgumentError, "size of 'school'=0"),

@@ -93,6 +93,14 @@ def test_the_simulation_is_that_of_exchangeable_rows(monkeypatch: pytest.MonkeyP
     pd.testing.assert_frame_equal(whole, bx.type1_curve(**args))
 
 
+def test_arrays_and_columns() -> None:
+    rho = np.array([0, 0.1, 0.5])
+    listed = bx.type1_curve(k=[2, 3], n=range(5, 7), rho=rho.tolist())
+    assert len(listed) == 12
+    pd.testing.assert_frame_equal(bx.type1_curve(k=np.array([2, 3]), n=(5, 6), rho=rho), listed)
+    pd.testing.assert_frame_equal(bx.type1_curve(k=[2, 3], n=[5, 6], rho=pd.Series(rho)), listed)
+
+
 def test_the_curve_by_itself() -> None:
     curve = bx.type1_curve()
     assert curve.index.names == ["k", "n", "rho"]
@@ -112,6 +120,8 @@ def test_the_curve_by_itself() -> None:
         ({"rho": 1.01}, "rho=1.01"),
         ({"rho": float("nan")}, "rho=nan"),
         ({"rho": "high"}, "rho='high'"),
+        ({"rho": [0.1, 0.2]}, "rho=[0.1, 0.2]"),
+        ({"rho": np.array([0.1])}, "rho=array([0.1])"),
         ({"rho": None}, "rho=None"),
         ({"alpha": 0}, "alpha=0"),
         ({"alpha": 5}, "alpha=5"),
