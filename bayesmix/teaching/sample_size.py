@@ -75,7 +75,7 @@ def power(
     seed : int, optional
         The same seed gives the same studies.
     progress : bool
-        Show a bar for each size.
+        Show a bar for each size. Interrupted, the table has what was finished.
 
     Returns
     -------
@@ -116,7 +116,10 @@ def power(
         # A generator of its own for each size: those of one do not move with how many others there are.
         rng = np.random.default_rng(None if seed is None else [seed, number])
         draw = _drawer(open_study, parameters, effect, df, rng, fixed=data is not None)
-        rows[place] = _row(draw, n, level, show, ", ".join(map(str, place)))
+        found, failed, complete = repeat(draw, n, show, f"Power at {', '.join(map(str, place))}")
+        rows[place] = _row(found, failed, level)
+        if not complete:  # interrupted: what was finished is kept, the other sizes are left
+            break
     names = ["data"] if data is not None else list(sizes or {})
     index = pd.MultiIndex.from_tuples(list(rows), names=names)
     return pd.DataFrame(list(rows.values()), index=index if len(names) > 1 else index.get_level_values(0))
@@ -203,9 +206,8 @@ def _test(fit: LikelihoodFit, effect: str, df: str) -> Study:
     return float(row["estimate"]), float(row["se"]), float(row["df"]), float(row["p"]), fit.singular
 
 
-def _row(draw: Callable[[], Study], n: int, alpha: float, progress: bool, title: str) -> dict[str, float]:
-    """One row of the table: n studies of one size."""
-    found, failed, _ = repeat(draw, n, progress, f"Power at {title}")
+def _row(found: list[Study], failed: int, alpha: float) -> dict[str, float]:
+    """One row of the table: the studies of one size."""
     estimates, errors, df, p, singular = (np.array(column) for column in zip(*found, strict=True))
     count, share = len(found), float(np.mean(p < alpha))
     z = float(stats.norm.isf(0.025))

@@ -1,5 +1,6 @@
 """Power by simulation against noncentral t distributions, its sizes and seeds, and what is refused."""
 
+import signal
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import stats
 
 import bayesmix as bx
 from bayesmix.errors import ArgumentError, BayesmixError, DataError
+from bayesmix.teaching import sample_size
 
 FORMULA = "y ~ treated + (1 | school)"
 TRUTH = {"Intercept": 1, "treated": 0.8, "sd(Intercept | school)": 0.8, "sigma": 1}
@@ -29,14 +31,14 @@ def test_a_trial_of_schools_by_closed_form() -> None:
     """Balanced groups of equal variance: Wald's t is the t test of the means of 20 schools, on 18 df."""
     frame = bx.nested_frame({"school": 20, "pupil": 8}, predictors=ARMS, seed=1)
     for alpha in (0.05, 0.2):
-        row = run(FORMULA, TRUTH, "treated", data=frame, n=400, alpha=alpha).iloc[0]
+        row = run(FORMULA, TRUTH, "treated", data=frame, n=300, alpha=alpha).iloc[0]
         se = np.sqrt(4 * (0.8**2 + 1 / 8) / 20)
         exact = noncentral(0.8, se, 18, alpha)
-        assert abs(row["power"] - exact) < 4 * np.sqrt(exact * (1 - exact) / 400)
-        assert abs(row["estimate"] - 0.8) < 4 * se / 20
-        assert abs(row["sd"] / se - 1) < 4 / np.sqrt(800)
+        assert abs(row["power"] - exact) < 4 * np.sqrt(exact * (1 - exact) / 300)
+        assert abs(row["estimate"] - 0.8) < 4 * se / np.sqrt(300)
+        assert abs(row["sd"] / se - 1) < 4 / np.sqrt(600)
         assert_allclose(row["df"], 18, rtol=1e-6)
-        assert (row["n"], row["failed"]) == (400, 0)
+        assert (row["n"], row["failed"]) == (300, 0)
 
 
 def test_least_squares_and_rows_drawn_anew() -> None:
@@ -93,8 +95,27 @@ def test_frames_under_their_names() -> None:
     assert_allclose(whole.loc["data"], found.loc["all"])
 
 
-def test_progress_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    bx.power(FORMULA, TRUTH, "treated", sizes={"school": 6, "pupil": 3}, predictors=ARMS, n=2, seed=1)
+def test_what_was_finished_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the fifth study of the second of three sizes."""
+    calls = []
+    test = sample_size._test
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 15:
+            signal.raise_signal(signal.SIGINT)
+        return test(*arguments)
+
+    monkeypatch.setattr(sample_size, "_test", interrupted)
+    with pytest.warns(bx.BayesmixWarning, match="5 of 10"):
+        found = run(FORMULA, TRUTH, "treated", sizes={"school": [6, 8, 10], "pupil": 3}, predictors=ARMS, n=10)
+    assert found["n"].tolist() == [10, 5]
+
+
+def test_a_bar_changes_nothing() -> None:
+    quiet = run(FORMULA, TRUTH, "treated", sizes={"school": 6, "pupil": 3}, predictors=ARMS, n=2)
+    shown = bx.power(FORMULA, TRUTH, "treated", sizes={"school": 6, "pupil": 3}, predictors=ARMS, n=2, seed=1)
+    pd.testing.assert_frame_equal(shown, quiet)
 
 
 @pytest.mark.parametrize(
