@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from bayesmix.results.loaded_fit import load
     from bayesmix.results.published import Published
     from bayesmix.results.wald_test import WaldTest, wald
+    from bayesmix.teaching.clustering import design_effect, effective_size
+    from bayesmix.teaching.conclusions import compare_conclusions
+    from bayesmix.teaching.hospitals import simulate_hospitals
+    from bayesmix.teaching.nested_frames import nested_frame
+    from bayesmix.teaching.reshaping import to_long, to_wide
+    from bayesmix.teaching.responses import simulate
+    from bayesmix.teaching.sample_size import power
+    from bayesmix.teaching.type_one import type1_curve, type1_error
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
@@ -45,6 +53,17 @@ _HOMES = {
     "predictions": "bayesmix.results.interpret",
     "slopes": "bayesmix.results.interpret",
     "lrt": "bayesmix.results.likelihood_ratio",
+    "type1_curve": "bayesmix.teaching.type_one",
+    "type1_error": "bayesmix.teaching.type_one",
+    "design_effect": "bayesmix.teaching.clustering",
+    "effective_size": "bayesmix.teaching.clustering",
+    "simulate": "bayesmix.teaching.responses",
+    "nested_frame": "bayesmix.teaching.nested_frames",
+    "power": "bayesmix.teaching.sample_size",
+    "to_long": "bayesmix.teaching.reshaping",
+    "to_wide": "bayesmix.teaching.reshaping",
+    "simulate_hospitals": "bayesmix.teaching.hospitals",
+    "compare_conclusions": "bayesmix.teaching.conclusions",
     "wald": "bayesmix.results.wald_test",
 }
 
@@ -60,15 +79,26 @@ __all__ = [
     "Published",
     "WaldTest",
     "compare",
+    "compare_conclusions",
     "comparisons",
+    "design_effect",
+    "effective_size",
     "explain_difference",
     "homogeneity_test",
     "list_datasets",
     "load",
     "load_dataset",
     "lrt",
+    "nested_frame",
+    "power",
     "predictions",
+    "simulate",
+    "simulate_hospitals",
     "slopes",
+    "to_long",
+    "to_wide",
+    "type1_curve",
+    "type1_error",
     "wald",
 ]
 

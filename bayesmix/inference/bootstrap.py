@@ -121,7 +121,9 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def repeat[Found](replicate: Callable[[], Found], n: int, progress: bool) -> tuple[list[Found], int, bool]:
+def repeat[Found](
+    replicate: Callable[[], Found], n: int, progress: bool, title: str = "Bootstrap"
+) -> tuple[list[Found], int, bool]:
     """Run n times; what was found, how many failed, and whether all were run.
 
     Raises
@@ -131,7 +133,7 @@ def repeat[Found](replicate: Callable[[], Found], n: int, progress: bool) -> tup
     """
     found: list[Found] = []
     failed = 0
-    with _bar(n, progress) as advance, _asked_to_stop() as stop:
+    with _bar(n, progress, title) as advance, _asked_to_stop() as stop:
         try:
             while len(found) + failed < n and not stop():
                 try:
@@ -174,7 +176,7 @@ def require_counts(n: int, seed: int | None) -> None:
 
 
 @contextmanager
-def _bar(n: int, progress: bool) -> Iterator[Callable[[], None]]:
+def _bar(n: int, progress: bool, title: str) -> Iterator[Callable[[], None]]:
     """A progress bar, as a function that moves it on by one."""
     if not progress:
         yield lambda: None
@@ -182,5 +184,5 @@ def _bar(n: int, progress: bool) -> Iterator[Callable[[], None]]:
     from rich.progress import Progress
 
     with Progress(transient=True) as shown:
-        task = shown.add_task("Bootstrap", total=n)
+        task = shown.add_task(title, total=n)
         yield lambda: shown.advance(task)

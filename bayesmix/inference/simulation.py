@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
 from bayesmix.design.response import read_rows, with_response
-from bayesmix.inference.ml import MlSolution
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator], CrossProducts]
@@ -19,12 +19,28 @@ Draw = Callable[[np.random.Generator], CrossProducts]
 RANK_TOLERANCE = 1e-10
 
 
+class Truth(Protocol):
+    """What responses are drawn from: an optimum, or parameters someone chose."""
+
+    @property
+    def beta(self) -> Floats:
+        """Fixed effects, (p,)."""
+
+    @property
+    def factors(self) -> tuple[Floats, ...]:
+        """A root of the covariance of each level relative to sigma, (q, q)."""
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+
+
 def is_nested(products: CrossProducts) -> bool:
     """Whether every level is part of the tree of groups."""
     return products.crossing is None
 
 
-def products_drawer(products: CrossProducts, solution: MlSolution) -> Draw:
+def products_drawer(products: CrossProducts, solution: Truth) -> Draw:
     """Draws of the cross-products of a nested design with a new response, without its rows.
 
     In a lowest group, y = W a + e with a = the sum of what the effects of the group and of those above it add. So
@@ -34,7 +50,7 @@ def products_drawer(products: CrossProducts, solution: MlSolution) -> Draw:
     Parameters
     ----------
     products : CrossProducts
-    solution : MlSolution
+    solution : Truth
         The truth of the simulation.
 
     Returns
@@ -76,7 +92,7 @@ def products_drawer(products: CrossProducts, solution: MlSolution) -> Draw:
     return draw
 
 
-def rows_drawer(design: Design, products: CrossProducts, solution: MlSolution) -> Draw:
+def rows_drawer(design: Design, products: CrossProducts, solution: Truth) -> Draw:
     """The same by simulating every row, for any design."""
     rows = read_rows(design, products)
 
@@ -87,7 +103,7 @@ def rows_drawer(design: Design, products: CrossProducts, solution: MlSolution) -
 
 
 def simulated_rows(
-    design: Design, solution: MlSolution, rng: np.random.Generator, effects: tuple[Floats, ...] | None = None
+    design: Design, solution: Truth, rng: np.random.Generator, effects: tuple[Floats, ...] | None = None
 ) -> Floats:
     """One new response, (n,): fixed part, group effects and residuals.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bayesmix.design import Design
 from bayesmix.design.groups import is_nested
 from bayesmix.errors import ArgumentError
+from bayesmix.inference.clustering import excess_variance, mean_size
 from bayesmix.results.components import ICC_NOTE, has_slopes, level_variances
 from bayesmix.results.derived import axis_of, hand_out, require_choice
 from bayesmix.results.moments import row_moments
@@ -156,7 +157,7 @@ def design_effects(fit: Core, n: Any, predictor: Any, prob: float | None, draws:
         )
     sizes = group_sizes(design) if n is None else np.array([float(n)])
     clustering = np.ones(len(design.levels)) if predictor is None else _clustering(design, predictor)
-    parts = average_icc(fit, "share") * (sizes - 1) * clustering
+    parts = excess_variance(sizes, average_icc(fit, "share"), clustering)
     names = [level.name for level in design.levels]
     values = 1 + parts
     if len(names) > 1:
@@ -171,7 +172,7 @@ def design_effects(fit: Core, n: Any, predictor: Any, prob: float | None, draws:
 
 def group_sizes(design: Design) -> Floats:
     """Rows per group as they bear on a mean, sum n_j^2 / sum n_j of each level."""
-    return np.array([np.sum(np.bincount(level.grouping.codes) ** 2) / design.n for level in design.levels])
+    return np.array([mean_size(np.bincount(level.grouping.codes)) for level in design.levels])
 
 
 def _clustering(design: Design, predictor: Any) -> Floats:

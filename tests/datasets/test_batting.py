@@ -4,7 +4,6 @@ Source of the printed numbers: Sturdivant (2007), My Favorite (Mixed) Models, sl
 """
 
 import gzip
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -14,17 +13,14 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesmix as bx
+from tests.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("rebuild_batting", ROOT / "scripts" / "rebuild_batting.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("rebuild_batting")
 
 
 @pytest.fixture(scope="module")

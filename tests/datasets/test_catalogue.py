@@ -39,9 +39,19 @@ RECORDED = {
     "insteval": (73421, 7, "y", "235369"),
     # The printed means: 20 players with 10 averages of .28499 by day and 10 of .28499 - .004502 by night, six decimals.
     "batting": (400, 3, "average", "113.0956"),
+    # The centre of the lines of 40 made-up rows: 10 sum (intercept + slope middle), outcomes of two decimals.
+    "centres": (40, 3, "outcome", "2215.126"),
+    # The printed rows: 16.1 + 12.4 + 16.7.
+    "growth12": (12, 4, "y", "45.2"),
+    "contraception": (1934, 6, "age", "4.2507"),
+    "guimmun": (2159, 13, "pcInd81", "1007.2848896"),
+    "cbpp": (56, 4, "incidence", "99"),
+    "grouseticks": (403, 7, "TICKS", "2567"),
 }
-# Not the data of a study, but data of our own with its published statistics.
-REBUILT = {"batting"}
+# Not the data of a study, but data of our own with its published statistics, or like them; and a printed table.
+REBUILT, LOOKALIKE, PRINTED = {"batting"}, {"centres"}, {"growth12"}
+# Sums of rounded values: 400 of six decimals, at most 5e-7 each and 1e-5 in all by chance (measured: 3e-6); 40 of two.
+ROUNDED = {"batting": 1e-5, "centres": 0.1}
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -49,9 +59,7 @@ def test_size_and_sum_are_those_recorded(name: str) -> None:
     rows, columns, column, total = RECORDED[name]
     frame = load_dataset(name)
     assert frame.shape == (rows, columns)
-    # Rebuilt values are rounded to six decimals, at most 5e-7 each and 1e-5 in all by chance (measured: 3e-6).
-    tolerance = 1e-5 if name in REBUILT else 1e-9
-    assert frame[column].sum() == pytest.approx(float(total), rel=1e-12, abs=tolerance)
+    assert frame[column].sum() == pytest.approx(float(total), rel=1e-12, abs=ROUNDED.get(name, 1e-9))
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -149,6 +157,11 @@ def test_every_set_has_its_study_publisher_route_and_citation(name: str) -> None
     if name in REBUILT:
         assert "rebuilt from published summary statistics; not the raw data" in section[1].replace("\n  ", " ").lower()
         assert "published summary statistics" in record.route and "not the raw data" in record.title
+    elif name in LOOKALIKE:
+        assert "a look-alike; not the original data" in section[1].replace("\n  ", " ").lower()
+        assert "not the original data" in record.title and "look-alike" in record.title
+    elif name in PRINTED:
+        assert "typed from the printed table" in section[1] and "typed from the printed table" in record.route
     else:
         package = re.search(r"R package \w+ [\d.-]+", record.route)
         assert package is not None and package[0] in section[1]

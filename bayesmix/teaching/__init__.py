@@ -1,0 +1,1 @@
+"""What courses need: simulators, the cost of ignoring groups, power, and the shapes of repeated measures."""
