@@ -20,6 +20,7 @@ from bayesmix.inference.posterior import draw_posterior
 from bayesmix.inference.prior_draws import draw_prior, draw_responses
 from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
+from bayesmix.results.compound_symmetry import CompoundSymmetry, compound_symmetry
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.model_page import model_html
 from bayesmix.results.posterior import build_idata, build_prior
@@ -197,6 +198,49 @@ class Model:
         """Fit by maximum likelihood; parameters as :meth:`reml`."""
         refuse_unknown("ml", unknown, ("optimizer", "start"))
         return LikelihoodFit(self._design, self._products, maximise(self._products, False, start, optimizer))
+
+    def compound_symmetry(self, *, method: str = "REML", prob: float = 0.95, **unknown: Any) -> CompoundSymmetry:
+        """Fit one correlation within groups, which may be negative, in place of a varying intercept.
+
+        V_g = sigma^2 (I + omega 11') with omega > -1/n for the largest group of n rows. Where the estimate is positive
+        it is that of :meth:`reml` or :meth:`ml`, omega the variance of the intercept over sigma^2; else the variance
+        there is 0 and the correlation here negative. This is R's ``gls`` with ``corCompSymm``, SAS's ``type=cs``.
+
+        Parameters
+        ----------
+        method : {"REML", "ML"}
+        prob : float
+            Coverage of the intervals.
+
+        Returns
+        -------
+        CompoundSymmetry
+            ``.table`` (rho, covariance, variance, residual), ``.chisq`` and ``.p`` of the two-sided likelihood ratio
+            against independent rows, ``.fixed_effects()``.
+
+        Raises
+        ------
+        DesignError
+            Anything but one grouping with a varying intercept; fixed effects of the groups themselves.
+        ArgumentError
+            Weights, or an unknown method.
+        ConvergenceError
+            The likelihood has no maximum inside its range.
+
+        References
+        ----------
+        Searle, Casella & McCulloch (1992), Variance Components, section 3.8; Nelder (1954), Biometrika 41:544-548, for
+        negative components.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff2"))
+        >>> found = model.compound_symmetry()
+        >>> round(found.rho, 4), round(found.chisq, 4)
+        (-0.097, 0.6191)
+        """
+        return compound_symmetry(self._design, self._products, method, prob, **unknown)
 
     def graph(self, *, marginal: bool = True, **unknown: Any) -> pymc.Model:
         """The model as a PyMC graph.
