@@ -22,6 +22,7 @@ from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.compound_symmetry import CompoundSymmetry, compound_symmetry
 from bayesmix.results.likelihood_fit import LikelihoodFit
+from bayesmix.results.matrices import Matrices, build_matrices
 from bayesmix.results.model_page import model_html
 from bayesmix.results.posterior import build_idata, build_prior
 from bayesmix.results.prior_json import priors_as_json
@@ -241,6 +242,47 @@ class Model:
         (-0.097, 0.6191)
         """
         return compound_symmetry(self._design, self._products, method, prob, **unknown)
+
+    def matrices(self, fit: Any, *, groups: Any = None, level: str | None = None, **unknown: Any) -> Matrices:
+        """The matrices of y ~ N(X beta, V), V = Z G Z' + R, at the values of a fit.
+
+        Parameters
+        ----------
+        fit : LikelihoodFit, BayesFit, CompoundSymmetry or mapping
+            A fit of this model: estimates, or means of the draws of the covariances (of which V is a linear function,
+            so that it is the posterior mean of V). Or values of your own by level, variances and not sds:
+            ``{"school": [[4, 0], [0, 1]], "residual": 36}``.
+        groups : label or list of labels, optional
+            The rows of these groups only, with the effects that bear on them.
+        level : str, optional
+            The level of ``groups``; may be left out where there is one.
+
+        Returns
+        -------
+        Matrices
+            ``.X .Z .G .R .V``, each a labelled sparse matrix with ``.values`` and ``.to_frame()``; ``.y``;
+            ``.V_of(group)`` as a DataFrame.
+
+        Raises
+        ------
+        ArgumentError
+            A fit of another model, an unknown group, values that are no covariance matrices.
+
+        References
+        ----------
+        Laird & Ware (1982), Biometrics 38:963-974.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("Reaction ~ Days + (Days | Subject)", bx.load_dataset("sleepstudy"))
+        >>> found = model.matrices(model.reml())
+        >>> found.V.structure
+        '18 blocks of 10 x 10'
+        >>> found.V_of("308").iloc[:2, :2].round(1).values.tolist()
+        [[1267.0, 621.7], [621.7, 1321.3]]
+        """
+        return build_matrices(self._design, fit, groups, level, **unknown)
 
     def graph(self, *, marginal: bool = True, **unknown: Any) -> pymc.Model:
         """The model as a PyMC graph.

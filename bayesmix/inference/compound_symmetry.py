@@ -1,7 +1,7 @@
 """Compound symmetry: one correlation within groups, which may be negative, by (restricted) maximum likelihood.
 
-V_g = sigma^2 (I + omega 11') with omega > -1/n_max, where a varying intercept has omega >= 0. The likelihood tells groups
-apart by their sizes alone: those of n rows are added up before anything is searched.
+V_g = sigma^2 (I + omega 11') with omega > -1/n_max, where a varying intercept has omega >= 0. Groups differ to the
+likelihood by their sizes alone: those of n rows are added up before anything is searched.
 """
 
 from __future__ import annotations
