@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bayesmix.results.loaded_fit import load
     from bayesmix.results.published import Published
     from bayesmix.results.wald_test import WaldTest, wald
+    from bayesmix.teaching.pooling_ladder import pooling
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
@@ -42,6 +43,7 @@ _HOMES = {
     "list_datasets": "bayesmix.datasets",
     "load": "bayesmix.results.loaded_fit",
     "load_dataset": "bayesmix.datasets",
+    "pooling": "bayesmix.teaching.pooling_ladder",
     "predictions": "bayesmix.results.interpret",
     "slopes": "bayesmix.results.interpret",
     "lrt": "bayesmix.results.likelihood_ratio",
@@ -67,6 +69,7 @@ __all__ = [
     "load",
     "load_dataset",
     "lrt",
+    "pooling",
     "predictions",
     "slopes",
     "wald",

@@ -20,7 +20,7 @@ from bayesmix.inference.posterior import draw_posterior
 from bayesmix.inference.prior_draws import draw_prior, draw_responses
 from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
-from bayesmix.results.compound_symmetry import CompoundSymmetry, compound_symmetry
+from bayesmix.results.compound_symmetry import CompoundSymmetry, symmetric_fit
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.matrices import Matrices, build_matrices
 from bayesmix.results.model_page import model_html
@@ -241,7 +241,7 @@ class Model:
         >>> round(found.rho, 4), round(found.chisq, 4)
         (-0.097, 0.6191)
         """
-        return compound_symmetry(self._design, self._products, method, prob, **unknown)
+        return symmetric_fit(self._design, self._products, method, prob, **unknown)
 
     def matrices(self, fit: Any, *, groups: Any = None, level: str | None = None, **unknown: Any) -> Matrices:
         """The matrices of y ~ N(X beta, V), V = Z G Z' + R, at the values of a fit.

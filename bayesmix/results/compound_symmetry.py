@@ -185,7 +185,7 @@ class CompoundSymmetry:
         return html_summary(self._header(), parts, self._notes())
 
 
-def compound_symmetry(
+def symmetric_fit(
     design: Design, products: CrossProducts, method: str = "REML", prob: float = 0.95, **unknown: object
 ) -> CompoundSymmetry:
     """See :meth:`bayesmix.model.Model.compound_symmetry`."""

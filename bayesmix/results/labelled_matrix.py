@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from bayesmix.errors import ArgumentError
-from bayesmix.inference.marginal_variance import block_sizes, filling
+from bayesmix.inference.variance_matrices import block_sizes, filling
 from bayesmix.tables import Header, format_table, html_summary, html_table
 from bayesmix.tables.text import format_number
 

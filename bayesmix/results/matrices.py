@@ -13,7 +13,7 @@ from scipy import sparse
 
 from bayesmix.design import Design
 from bayesmix.errors import ArgumentError, refuse_unknown
-from bayesmix.inference.marginal_variance import (
+from bayesmix.inference.variance_matrices import (
     effect_matrix,
     group_covariance,
     marginal_block_sizes,

@@ -14,6 +14,7 @@ from bayesmix.errors import ArgumentError
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.compound_symmetry import CompoundSymmetry
 from bayesmix.results.likelihood_fit import LikelihoodFit
+from bayesmix.results.same_model import require_same_model
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +54,7 @@ def read_values(design: Design, fit: Any) -> VarianceValues:
             "Expected a fit of this model, or variances by the name of their level.",
             'Pass model.reml(), a posterior, or {"school": [[4, 0], [0, 1]], "residual": 36}.',
         )
-    _require_same(design, fit.design)
+    require_same_model(design, fit.design)
     if isinstance(fit, CompoundSymmetry):
         covariance = np.array([[fit.covariance]])
         return VarianceValues((covariance,), fit.variance - fit.covariance, f"compound symmetry by {fit.method}")
@@ -61,32 +62,6 @@ def read_values(design: Design, fit: Any) -> VarianceValues:
     source = f"estimates by {fit.method}" if isinstance(fit, LikelihoodFit) else "posterior means of the variances"
     covariances = tuple(sigma.mean(axis=(0, 1)) for sigma in found.covariances)
     return VarianceValues(covariances, float((found.sigma**2).mean()), source)
-
-
-def _require_same(design: Design, other: Design) -> None:
-    """Refuse a fit of another model, or of other data."""
-    same = other is design or (
-        other.values.shape == design.values.shape
-        and other.fixed_names == design.fixed_names
-        and [(v.name, v.effect_names, v.blocks) for v in other.levels]
-        == [(v.name, v.effect_names, v.blocks) for v in design.levels]
-        and all(
-            np.array_equal(a.grouping.codes, b.grouping.codes) for a, b in zip(other.levels, design.levels, strict=True)
-        )
-        and np.array_equal(other.values, design.values)
-        and np.array_equal(other.response, design.response)
-        and np.array_equal(_weights(other), _weights(design))
-    )
-    if not same:
-        raise ArgumentError(
-            f"The fit is of {other.specification.formula} on {other.n} rows.",
-            f"Expected one of this model, {design.specification.formula} on {design.n} rows, and its data.",
-            "Ask the model that was fitted.",
-        )
-
-
-def _weights(design: Design) -> Floats:
-    return np.ones(design.n) if design.weights is None else design.weights
 
 
 def _given(design: Design, values: Mapping[Any, Any]) -> VarianceValues:

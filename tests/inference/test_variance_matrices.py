@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from bayesmix.inference.marginal_variance import (
+from bayesmix.inference.variance_matrices import (
     block_sizes,
     effect_matrix,
     filling,
