@@ -189,7 +189,13 @@ def symmetric_fit(
     design: Design, products: CrossProducts, method: str = "REML", prob: float = 0.95, **unknown: object
 ) -> CompoundSymmetry:
     """See :meth:`bayesmix.model.Model.compound_symmetry`."""
-    refuse_unknown("compound_symmetry", unknown, ("method", "prob"))
+    if "REML" in unknown:
+        raise ArgumentError(
+            f"compound_symmetry was given REML={unknown['REML']!r}.",
+            "Expected one of method, prob.",
+            "Write method='ML'.",
+        )
+    refuse_unknown("compound_symmetry", unknown, ("method", "prob"), {"reml": "Write method='ML', or leave it out."})
     require_choice("method", method, ("REML", "ML"))
     require_coverage(prob)
     if len(design.levels) != 1 or design.levels[0].effect_names != ("Intercept",):

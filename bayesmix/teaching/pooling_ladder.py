@@ -249,7 +249,8 @@ def _facts(ladder: Ladder, fit: LikelihoodFit) -> Facts:
     """The numbers that the words name."""
     rows, frames = ladder.rows, coefficients(ladder)
     sizes = np.bincount(rows.codes, minlength=rows.n_groups)
-    paired = [a for a, place in enumerate(rows.effects) if place < rows.X.shape[1]]
+    p = rows.X.shape[1]
+    paired = [a for a, place in enumerate(rows.effects) if place < p]
     last = paired[-1] if paired else 0
     effect = rows.names[rows.effects[last]] if paired else None
     return Facts(
@@ -264,10 +265,15 @@ def _facts(ladder: Ladder, fit: LikelihoodFit) -> Facts:
         partial_sd=float(np.sqrt(fit.parameters.covariances[0][0, 0, last, last])),
         excluded=int((~ladder.alone.complete).sum()),
         extra=ladder.fixed.rank - ladder.disaggregated.rank,
-        unsaid=tuple(frames["fixed groups"].index[frames["fixed groups"]["estimate"].isna()]),
-        unsaid_alone=tuple(frames["per group"].index[frames["per group"]["estimate"].isna()]),
-        unsaid_means=tuple(frames["aggregated"].index[frames["aggregated"]["estimate"].isna()]),
+        unsaid=_missing(frames["fixed groups"].iloc[:p]),
+        unsaid_alone=_missing(frames["per group"]),
+        unsaid_means=_missing(frames["aggregated"].iloc[:p]),
     )
+
+
+def _missing(table: pd.DataFrame) -> tuple[str, ...]:
+    """Terms without an estimate."""
+    return tuple(table.index[table["estimate"].isna()])
 
 
 def _groups(design: Design, ladder: Ladder) -> pd.DataFrame:

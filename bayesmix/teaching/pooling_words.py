@@ -69,8 +69,8 @@ def what_goes_wrong(facts: Facts, analyses: Sequence[str]) -> dict[str, str]:
 
 def _aggregated(facts: Facts) -> str:
     text = (
-        f"Compares groups and not their members: a slope between the means of each {facts.level} need not hold within "
-        f"any of them (the ecological fallacy). {facts.rows} rows become {facts.groups}, "
+        f"Compares groups and not their members: a slope between the means need not hold within any "
+        f"{facts.level} (the ecological fallacy). {facts.rows} rows become {facts.groups}, "
     )
     if facts.smallest < facts.largest:
         text += f"and the mean of {facts.smallest} rows counts as much as that of {facts.largest}."
@@ -80,11 +80,15 @@ def _aggregated(facts: Facts) -> str:
 
 
 def _disaggregated(facts: Facts) -> str:
-    return (
-        f"Counts {facts.rows} rows as independent. Rows of one {facts.level} are alike: the variance of a mean is "
-        f"about {facts.design_effect:.1f} times what this says (the design effect), and predictors of the groups "
-        "suffer likewise; one slope mixes differences within groups with those between."
-    )
+    text, effect = f"Counts {facts.rows} rows as independent", f"{facts.design_effect:.1f}"
+    if facts.design_effect < 1.05:
+        text += f"; here that costs little (design effect {effect}), as one knows after looking at the groups."
+    else:
+        text += (
+            f". Rows of one {facts.level} are alike: the variance of a mean is about {effect} times what this says (the "
+            "design effect), and predictors of the groups suffer likewise."
+        )
+    return text + " One slope mixes differences within groups with those between."
 
 
 def _alone(facts: Facts) -> str:

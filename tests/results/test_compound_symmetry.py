@@ -129,6 +129,9 @@ def test_wrong_use(dyestuff2: bx.Model, dataset: Callable[[str], pd.DataFrame]) 
         dyestuff2.compound_symmetry(prob=95)
     with pytest.raises(ArgumentError, match="no keyword 'seed'"):
         dyestuff2.compound_symmetry(seed=1)
+    for name in ("reml", "REML"):
+        with pytest.raises(ArgumentError, match=r"Write method='ML'"):
+            dyestuff2.compound_symmetry(**{name: False})
     frame = dataset("dyestuff2").assign(w=1.5)
     with pytest.raises(ArgumentError, match="has weights"):
         bx.Model("Yield ~ 1 + (1 | Batch)", frame, weights="w").compound_symmetry()

@@ -102,6 +102,21 @@ def test_london_school_of_two_pupils(exam: PoolingLadder) -> None:
     assert "sd 0.939, sampling error included, where the model finds 0.122" in exam.analyses.loc["per group"].gets_wrong
 
 
+def test_left_out_by_itself(rng: np.random.Generator) -> None:
+    """The group furthest out in one of its coefficients: g has a slope of its own, h is out in both, but by less."""
+    frame = pd.DataFrame({"g": np.repeat(list("abcdefgh"), 10), "x": np.tile(np.linspace(-1, 1, 10), 8)})
+    intercept = frame["g"].map(dict(zip("abcdefgh", [0.5, -0.5, 1, -1, 0.2, -0.2, 0, 1.5], strict=True)))
+    slope = frame["g"].map(dict(zip("abcdefgh", [0.1, -0.1, 0.2, -0.2, 0.3, -0.3, 9, 2], strict=True)))
+    frame["y"] = intercept + slope * frame["x"] + 0.01 * rng.normal(size=80)
+    assert bx.pooling(bx.Model("y ~ x + (x | g)", frame)).left_out == ("g",)
+
+
+def test_words_know_when_groups_do_not_matter(dataset: Callable[[str], pd.DataFrame]) -> None:
+    words = bx.pooling(bx.Model("Yield ~ 1 + (1 | Batch)", dataset("dyestuff2"))).analyses["gets_wrong"]
+    assert "here that costs little (design effect 1.0)" in words["disaggregated"]
+    assert "the smallest" not in words["per group"]
+
+
 def test_influence_is_a_refit(exam_model: bx.Model, dataset: Callable[[str], pd.DataFrame]) -> None:
     """Every analysis of the data without three schools."""
     left = ["48", "28", "7"]
@@ -192,7 +207,8 @@ def test_an_effect_without_a_fixed_one(dataset: Callable[[str], pd.DataFrame]) -
     assert_allclose(found.table.loc[("per group", "Days"), "estimate"], 10.46729, atol=5e-6)  # sleepstudy, balanced
     assert found.analyses.loc["disaggregated", ["r2", "adj_r2"]].tolist() == [0, 0]
     assert found.group_terms["df_extra"].tolist() == [0, 17, 18]
-    assert "each" in repr(found)
+    assert not found.analyses["gets_wrong"].str.contains("says nothing of").any()
+    assert "coefficients of Intercept have sd 29," in found.analyses.loc["per group", "gets_wrong"]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +268,7 @@ def test_shown(exam: PoolingLadder) -> None:
 def test_groups_without_which_nothing_is_left(rng: np.random.Generator) -> None:
     """A predictor that varies in one group only: missing without that group, and no error."""
     frame = pd.DataFrame({"y": rng.normal(size=24), "g": np.repeat(list("abcd"), 6)})
-    frame["x"] = np.where(frame["g"] == "a", rng.normal(size=24), 0.0)
+    frame["x"] = np.where(frame["g"] == "a", rng.normal(size=24), 0.1)
     found = bx.pooling(bx.Model("y ~ x + (1 | g)", frame), leave_out="a")
     assert found.influence.loc["partial (REML)", "without"].isna().all()
     assert np.isnan(found.influence.loc[("disaggregated", "x"), "without"])
