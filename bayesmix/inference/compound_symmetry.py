@@ -20,9 +20,9 @@ from bayesmix.errors import ConvergenceError, DesignError
 
 Floats = NDArray[np.float64]
 
-# The search runs over s = log(1 + omega n_max), which is the whole line.
-FURTHEST = 25.0
-STARTS = 241
+# The search runs over s = log(1 + omega n_max), the whole line; further to the left rounding makes optima of its own.
+LOWEST, HIGHEST = -16.0, 25.0
+STARTS = 206
 
 
 @dataclass(frozen=True)
@@ -243,35 +243,22 @@ def fit_compound_symmetry(products: CrossProducts, reml: bool, prob: float) -> S
     def at(s: float) -> SymmetryPoint:
         return SymmetryPoint(sums, reml, s)
 
-    grid = np.linspace(-FURTHEST, FURTHEST, STARTS)
+    grid = np.linspace(LOWEST, HIGHEST, STARTS)
     values = np.array([at(float(s)).value for s in grid])
-    dips = 1 + np.flatnonzero((values[1:-1] < values[:-2]) & (values[1:-1] <= values[2:]))
+    dips = _dips(values)
     if len(dips) == 0:
-        end = "the largest groups sum to nothing" if values[0] < values[-1] else "each group are all equal"
+        low = values[0] < values[-1]
+        end = "the largest groups sum to nothing" if low else "each group are all equal"
         raise ConvergenceError(
             f"The likelihood has no maximum inside its range: it rises up to the end, as if the residuals of {end}.",
-            "Expected residuals that vary between groups and within them.",
-            "Look at the data: a response made to sum to a constant in each group has no free correlation.",
+            "Expected residuals that vary between groups and within them, and several groups of the largest size.",
+            "Look at the data: a response made to sum to a constant in each group has no free correlation, and the sum "
+            "of one largest group can be fitted by the fixed effects.",
         )
     place = int(dips[values[dips].argmin()])
     best = _optimum(at, float(grid[place - 1]), float(grid[place + 1]))
-    inner = sums.response_scale**2
-    back = np.linalg.solve(sums.triangle, best.direction[:-1])
-    sigma2 = best.r2 / best.nu * inner
-    half = np.linalg.solve(sums.triangle, best.inverse) * sigma2
-    return SymmetrySolution(
-        reml=reml,
-        beta=sums.response_fit - sums.response_scale * back,
-        vcov=np.linalg.solve(sums.triangle, half.T),
-        omega=best.omega,
-        sigma2=sigma2,
-        information=2 * np.linalg.inv(best.hessian),
-        criterion=best.value,
-        independent=at(0.0).value,
-        omega_interval=_interval(at, grid, values, best, float(stats.chi2.ppf(prob, 1))),
-        unbounded=bool(values[0] < best.value),
-        largest=int(sums.sizes[-1]),
-    )
+    interval = _interval(at, grid, values, best, float(stats.chi2.ppf(prob, 1)))
+    return _in_units(best, at(0.0).value, interval, bool(values[0] < best.value))
 
 
 def _require_groups(sums: SymmetrySums) -> None:
@@ -287,6 +274,13 @@ def _require_groups(sums: SymmetrySums) -> None:
         )
 
 
+def _dips(values: Floats) -> NDArray[np.int64]:
+    """Places of local minima with a higher value somewhere on both sides; a plateau has some from rounding."""
+    inside = 1 + np.flatnonzero((values[1:-1] < values[:-2]) & (values[1:-1] <= values[2:]))
+    before, after = np.maximum.accumulate(values), np.maximum.accumulate(values[::-1])[::-1]
+    return np.asarray(inside[np.minimum(before, after)[inside] > values[inside] + 1e-6])
+
+
 def _optimum(at: Callable[[float], SymmetryPoint], low: float, high: float) -> SymmetryPoint:
     """The lowest point between two of the grid: a search, and Newton's steps for its last digits."""
     found = at(float(minimize_scalar(lambda s: at(s).value, bounds=(low, high), method="bounded").x))
@@ -295,11 +289,33 @@ def _optimum(at: Callable[[float], SymmetryPoint], low: float, high: float) -> S
         curvature = H[0, 0] - H[0, 1] ** 2 / H[1, 1]
         if not curvature > 0:
             break
-        moved = at(float(np.log1p((found.omega - found.slope / curvature) * found.sums.sizes[-1])))
-        if not low < moved.s < high:
+        share = 1 + (found.omega - found.slope / curvature) * found.sums.sizes[-1]
+        if not np.exp(low) < share < np.exp(high):
             break
-        found = moved
+        found = at(float(np.log(share)))
     return found
+
+
+def _in_units(
+    best: SymmetryPoint, independent: float, interval: tuple[float, float], unbounded: bool
+) -> SymmetrySolution:
+    """The optimum for the user's response and columns."""
+    sums = best.sums
+    sigma2 = best.r2 / best.nu * sums.response_scale**2
+    half = np.linalg.solve(sums.triangle, best.inverse) * sigma2
+    return SymmetrySolution(
+        reml=best.reml,
+        beta=sums.response_fit - sums.response_scale * np.linalg.solve(sums.triangle, best.direction[:-1]),
+        vcov=np.linalg.solve(sums.triangle, half.T),
+        omega=best.omega,
+        sigma2=sigma2,
+        information=2 * np.linalg.inv(best.hessian),
+        criterion=best.value,
+        independent=independent,
+        omega_interval=interval,
+        unbounded=unbounded,
+        largest=int(sums.sizes[-1]),
+    )
 
 
 def _interval(

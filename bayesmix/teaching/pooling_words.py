@@ -85,8 +85,8 @@ def _disaggregated(facts: Facts) -> str:
         text += f"; here that costs little (design effect {effect}), as one knows after looking at the groups."
     else:
         text += (
-            f". Rows of one {facts.level} are alike: the variance of a mean is about {effect} times what this says (the "
-            "design effect), and predictors of the groups suffer likewise."
+            f". Rows of one {facts.level} are alike: the variance of a mean is about {effect} times what this says "
+            "(the design effect), and predictors of the groups suffer likewise."
         )
     return text + " One slope mixes differences within groups with those between."
 

@@ -1,5 +1,7 @@
 """One correlation within groups, of either sign: dense algebra, closed forms, the REML fit where it is positive."""
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,6 +138,20 @@ def test_unbounded_likelihood(rng: np.random.Generator) -> None:
     for omega in (found.omega - 1e-3, found.omega + 1e-3):
         assert dense.profiled_deviance(problem, [np.array([[omega]])], False) > found.criterion
     assert_allclose(point(model, found.omega, False).slope, 0.0, atol=1e-9)
+
+
+def test_no_optima_made_by_rounding() -> None:
+    """One largest group again: REML is flat towards the end, and often without a maximum before it."""
+    rng = np.random.default_rng(5)
+    omegas = []
+    for _ in range(40):
+        frame = pd.DataFrame({"y": rng.normal(size=14), "g": np.repeat(np.arange(4), [3, 3, 3, 5])})
+        frame["y"] -= 0.5 * frame.groupby("g")["y"].transform("mean")
+        products = bx.Model("y ~ 1 + (1 | g)", frame).products
+        with contextlib.suppress(ConvergenceError):
+            omegas.append(fit_compound_symmetry(products, True, 0.95).omega)
+    assert 0 < len(omegas) < 40
+    assert min(omegas) > -0.2 + 1e-4
 
 
 def test_no_maximum() -> None:

@@ -211,6 +211,25 @@ def test_an_effect_without_a_fixed_one(dataset: Callable[[str], pd.DataFrame]) -
     assert "coefficients of Intercept have sd 29," in found.analyses.loc["per group", "gets_wrong"]
 
 
+def test_groups_as_fixed_effects_of_lm(dataset: Callable[[str], pd.DataFrame]) -> None:
+    """R 4.2.2: anova of lm(Reaction ~ Days), ~ Days + Subject, ~ Days * Subject; means by contr.sum in the last."""
+    found = bx.pooling(bx.Model("Reaction ~ Days + (Days | Subject)", dataset("sleepstudy")))
+    steps = found.group_terms
+    assert steps["df"].tolist() == [178, 161, 144]
+    assert_allclose(steps["rss"], [405251.6174805, 154633.5092075, 94311.5078984], rtol=1e-10)
+    assert_allclose(steps["F"].iloc[1:], [22.50926580217, 5.41782064569], rtol=1e-9)
+    assert_allclose(steps["p"].iloc[1:], [2.49468164838e-32, 3.27185116764e-09], rtol=1e-7)
+    row = found.analyses.loc["fixed groups", ["sigma", "r2", "adj_r2", "F"]].astype(float)
+    assert_allclose(row, [25.591815626725, 0.833945243515, 0.793584712424, 20.662395191250], rtol=1e-9)
+    table = found.table.loc["fixed groups"]
+    assert_allclose(table["estimate"], [251.4051048485, 10.4672859596], rtol=1e-9)
+    assert_allclose(table["se"], [3.545359680913, 0.664106714819], rtol=1e-9)
+    # Balanced: partial pooling has the estimates of the groups' means, and their standard errors.
+    assert_allclose(
+        found.table.loc["per group", ["estimate", "se"]], found.table.loc["partial (REML)", ["estimate", "se"]]
+    )
+
+
 @pytest.mark.parametrize(
     "formula",
     ["y ~ 0 + x + (1 | top)", "y ~ x + (0 + x | top)", "y ~ x + f + offset(z) + (x || top)", "y ~ 0 + f + (1 | top)"],
