@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bayesmix.teaching.conclusions import compare_conclusions
     from bayesmix.teaching.hospitals import simulate_hospitals
     from bayesmix.teaching.nested_frames import nested_frame
+    from bayesmix.teaching.pooling_ladder import pooling
     from bayesmix.teaching.reshaping import to_long, to_wide
     from bayesmix.teaching.responses import simulate
     from bayesmix.teaching.sample_size import power
@@ -50,6 +51,7 @@ _HOMES = {
     "list_datasets": "bayesmix.datasets",
     "load": "bayesmix.results.loaded_fit",
     "load_dataset": "bayesmix.datasets",
+    "pooling": "bayesmix.teaching.pooling_ladder",
     "predictions": "bayesmix.results.interpret",
     "slopes": "bayesmix.results.interpret",
     "lrt": "bayesmix.results.likelihood_ratio",
@@ -90,6 +92,7 @@ __all__ = [
     "load_dataset",
     "lrt",
     "nested_frame",
+    "pooling",
     "power",
     "predictions",
     "simulate",

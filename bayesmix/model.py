@@ -20,7 +20,9 @@ from bayesmix.inference.posterior import draw_posterior
 from bayesmix.inference.prior_draws import draw_prior, draw_responses
 from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
+from bayesmix.results.compound_symmetry import CompoundSymmetry, symmetric_fit
 from bayesmix.results.likelihood_fit import LikelihoodFit
+from bayesmix.results.matrices import Matrices, build_matrices
 from bayesmix.results.model_page import model_html
 from bayesmix.results.posterior import build_idata, build_prior
 from bayesmix.results.prior_json import priors_as_json
@@ -199,6 +201,90 @@ class Model:
         """Fit by maximum likelihood; parameters as :meth:`reml`."""
         refuse_unknown("ml", unknown, ("optimizer", "start"))
         return LikelihoodFit(self._design, self._products, maximise(self._products, False, start, optimizer))
+
+    def compound_symmetry(self, *, method: str = "REML", prob: float = 0.95, **unknown: Any) -> CompoundSymmetry:
+        """Fit one correlation within groups, which may be negative, in place of a varying intercept.
+
+        V_g = sigma^2 (I + omega 11') with omega > -1/n for the largest group of n rows. Where the estimate is positive
+        it is that of :meth:`reml` or :meth:`ml`, omega the variance of the intercept over sigma^2; else the variance
+        there is 0 and the correlation here negative. This is R's ``gls`` with ``corCompSymm``, SAS's ``type=cs``.
+
+        Parameters
+        ----------
+        method : {"REML", "ML"}
+        prob : float
+            Coverage of the intervals.
+
+        Returns
+        -------
+        CompoundSymmetry
+            ``.table`` (rho, covariance, variance, residual), ``.chisq`` and ``.p`` of the two-sided likelihood ratio
+            against independent rows, ``.fixed_effects()``.
+
+        Raises
+        ------
+        DesignError
+            Anything but one grouping with a varying intercept; fixed effects of the groups themselves.
+        ArgumentError
+            Weights, or an unknown method.
+        ConvergenceError
+            The likelihood has no maximum inside its range.
+
+        References
+        ----------
+        Searle, Casella & McCulloch (1992), Variance Components, section 3.8; Nelder (1954), Biometrika 41:544-548, for
+        negative components.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff2"))
+        >>> found = model.compound_symmetry()
+        >>> round(found.rho, 4), round(found.chisq, 4)
+        (-0.097, 0.6191)
+        """
+        return symmetric_fit(self._design, self._products, method, prob, **unknown)
+
+    def matrices(self, fit: Any, *, groups: Any = None, level: str | None = None, **unknown: Any) -> Matrices:
+        """The matrices of y ~ N(X beta, V), V = Z G Z' + R, at the values of a fit.
+
+        Parameters
+        ----------
+        fit : LikelihoodFit, BayesFit, CompoundSymmetry or mapping
+            A fit of this model: estimates, or means of the draws of the covariances (of which V is a linear function,
+            so that it is the posterior mean of V). Or values of your own by level, variances and not sds:
+            ``{"school": [[4, 0], [0, 1]], "residual": 36}``.
+        groups : label or list of labels, optional
+            The rows of these groups only, with the effects that bear on them.
+        level : str, optional
+            The level of ``groups``; may be left out where there is one.
+
+        Returns
+        -------
+        Matrices
+            ``.X .Z .G .R .V``, each a labelled sparse matrix with ``.values`` and ``.to_frame()``; ``.y``;
+            ``.V_of(group)`` as a DataFrame.
+
+        Raises
+        ------
+        ArgumentError
+            A fit of another model, an unknown group, values that are no covariance matrices.
+
+        References
+        ----------
+        Laird & Ware (1982), Biometrics 38:963-974.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("Reaction ~ Days + (Days | Subject)", bx.load_dataset("sleepstudy"))
+        >>> found = model.matrices(model.reml())
+        >>> found.V.structure
+        '18 blocks of 10 x 10'
+        >>> found.V_of("308").iloc[:2, :2].round(1).values.tolist()
+        [[1267.0, 621.7], [621.7, 1321.3]]
+        """
+        return build_matrices(self._design, fit, groups, level, **unknown)
 
     def graph(self, *, marginal: bool = True, **unknown: Any) -> pymc.Model:
         """The model as a PyMC graph.

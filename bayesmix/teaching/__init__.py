@@ -1,1 +1,1 @@
-"""What courses need: simulators, the cost of ignoring groups, power, and the shapes of repeated measures."""
+"""What courses need: the pooling ladder, simulators, the cost of ignoring groups, power, shapes of repeated measures."""
