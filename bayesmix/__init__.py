@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bayesmix.results.loaded_fit import load
     from bayesmix.results.published import Published
     from bayesmix.results.wald_test import WaldTest, wald
+    from bayesmix.specification.levels import levels
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "compare": "bayesmix.results.comparison",
     "explain_difference": "bayesmix.results.dialects.explain",
     "homogeneity_test": "bayesmix.results.homogeneity",
+    "levels": "bayesmix.specification.levels",
     "list_datasets": "bayesmix.datasets",
     "load": "bayesmix.results.loaded_fit",
     "load_dataset": "bayesmix.datasets",
@@ -63,6 +65,7 @@ __all__ = [
     "comparisons",
     "explain_difference",
     "homogeneity_test",
+    "levels",
     "list_datasets",
     "load",
     "load_dataset",

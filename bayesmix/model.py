@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design, build_design, cross_products
+from bayesmix.design.level_form import level_equations
 from bayesmix.errors import ArgumentError, PriorError, refuse_unknown
 from bayesmix.inference.geometry import choose_geometry
 from bayesmix.inference.graph import explicit_graph, marginal_graph
@@ -26,7 +27,7 @@ from bayesmix.results.posterior import build_idata, build_prior
 from bayesmix.results.prior_json import priors_as_json
 from bayesmix.results.prior_table import PriorTable, describe_priors, make_priors, set_priors
 from bayesmix.results.provenance import now, sampling_attributes
-from bayesmix.specification import Specification, parse_formula
+from bayesmix.specification import LevelEquations, Specification, parse_formula
 
 if TYPE_CHECKING:
     import pymc
@@ -41,7 +42,7 @@ class Model:
     Parameters
     ----------
     formula : str or Specification
-        ``"math ~ ses + (ses | school)"``: the language of lme4.
+        ``"math ~ ses + (ses | school)"``: the language of lme4; or level equations, ``bx.levels(...)``.
     data : data frame
         pandas, Polars, PyArrow, or any eager frame narwhals knows. It is read once and not changed.
     family : {"gaussian"}
@@ -164,6 +165,30 @@ class Model:
     def groups(self) -> dict[str, int]:
         """Number of groups of each level."""
         return {level.name: len(level.grouping.labels) for level in self._design.levels}
+
+    def level_equations(self) -> LevelEquations:
+        """The model level by level, as :func:`bayesmix.levels` takes it; the data say where each predictor varies.
+
+        Returns
+        -------
+        LevelEquations
+            ``.equation``, ``.levels``, ``.fixed``, ``.correlated``, ``.nested``, and ``.specification``, the model they
+            make, which is this one with its terms in the order of substitution.
+
+        Raises
+        ------
+        DesignError
+            There is no level form, and why: no levels, crossed ones, or an effect that varies between groups within
+            which its predictor does not.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("math ~ ses * sector + (ses | school)", bx.load_dataset("hsb"))
+        >>> model.level_equations().levels
+        {'school': {'Intercept': 'sector', 'ses': 'sector'}}
+        """
+        return level_equations(self._design)
 
     @cached_property
     def _reml(self) -> LikelihoodFit:
