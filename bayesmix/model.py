@@ -21,6 +21,8 @@ from bayesmix.inference.posterior import draw_posterior
 from bayesmix.inference.prior_draws import draw_prior, draw_responses
 from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
+from bayesmix.results.equations import Equations, model_equations
+from bayesmix.results.intercept import intercept_meaning
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.model_page import model_html
 from bayesmix.results.posterior import build_idata, build_prior
@@ -189,6 +191,72 @@ class Model:
         {'school': {'Intercept': 'sector', 'ses': 'sector'}}
         """
         return level_equations(self._design)
+
+    def equations(self, *, notation: str = "gamma", values: Any = None, **unknown: Any) -> Equations:
+        """The model as textbooks write it: level by level, substituted step by step, and combined.
+
+        Parameters
+        ----------
+        notation : {"gamma", "beta", "mu"}
+            A letter for each level (beta, gamma, delta) with residuals u, or R, U, V; fixed effects beta with residuals
+            v, groups first in the indices; or fixed effects mu with residuals eta.
+        values : LikelihoodFit or BayesFit, optional
+            A fit of this model, whose estimates (posterior means) take the places of fixed effects and variances.
+
+        Returns
+        -------
+        Equations
+            Shown as mathematics in a notebook and as text elsewhere; ``.text``, ``.latex``, ``.short`` (text without
+            the steps). Models without levels, with crossed ones, or with effects of predictors that have one value in
+            each group have a combined equation only, and say so.
+
+        Raises
+        ------
+        ArgumentError
+            Another notation, or a fit of another model.
+
+        References
+        ----------
+        Raudenbush & Bryk (2002), Hierarchical Linear Models, 2nd ed., chapters 2 and 8; Hedeker & Gibbons (2006),
+        Longitudinal Data Analysis, chapter 4, for v.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb"))
+        >>> print(model.equations(values=model.reml()).short)
+        Level 1 (rows ij)
+          mathᵢⱼ = β₀ⱼ + β₁ⱼ sesᵢⱼ + εᵢⱼ
+        <BLANKLINE>
+        Level 2 (groups j): school
+          β₀ⱼ = 12.665 + u₀ⱼ
+          β₁ⱼ = 2.3938 + u₁ⱼ
+        <BLANKLINE>
+        Multiplied out, with the composite error in brackets
+          mathᵢⱼ = 12.665 + 2.3938 sesᵢⱼ + [u₀ⱼ + u₁ⱼ sesᵢⱼ + εᵢⱼ]
+        <BLANKLINE>
+        Residuals, independent of each other unless together in one bracket
+          (u₀ⱼ, u₁ⱼ) ~ N(0, ⎡  4.8286 −0.15428⎤
+                            ⎣−0.15428  0.41293⎦)
+          εᵢⱼ ~ N(0, 36.830)
+        """
+        refuse_unknown("equations", unknown, ("notation", "values"))
+        return model_equations(self._design, notation, values)
+
+    def intercept_meaning(self) -> str:
+        """What the intercept is the mean of, under the coding and centring of the predictors.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> print(bx.Model("math ~ centre(ses) + (1 | school)", bx.load_dataset("hsb")).intercept_meaning()[:92])
+        The intercept is the mean of math where ses is at its mean over the rows, (0.0001434), in a s
+        """
+        return intercept_meaning(self._design)
 
     @cached_property
     def _reml(self) -> LikelihoodFit:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
-
 from bayesmix.design.coding import code_terms
 from bayesmix.design.design import Design
-from bayesmix.design.heights import factor_values, height_of
+from bayesmix.design.heights import Floats, factor_values, height_of, varying_groups
 from bayesmix.design.rows import only_group
 from bayesmix.errors import DesignError
 from bayesmix.specification import Factor, GroupTerm, LevelEquations, Specification, Term
@@ -20,12 +18,27 @@ from bayesmix.specification.terms import Name
 
 def factor_heights(design: Design) -> dict[Factor, int]:
     """For each factor of the formula, how many nested levels, from the lowest, do not see it vary in their groups."""
-    specification, group = design.specification, only_group(design.specification)
     chain = [level.grouping for level in design.levels[: design.tree.depth if design.tree is not None else 0]]
+    return {factor: height_of(values, chain) for factor, values in _values_by_factor(design).items()}
+
+
+def crossed_homes(design: Design) -> dict[Factor, int]:
+    """The number of the first crossed level that does not see a factor vary in its groups, for those that have one."""
+    found: dict[Factor, int] = {}
+    first = len(design.levels) - len(design.crossed)
+    for factor, values in _values_by_factor(design).items() if design.crossed else ():
+        for number, level in enumerate(design.crossed, start=first):
+            if not varying_groups(values, level.grouping.codes, len(level.grouping.labels)).any():
+                found.setdefault(factor, number)
+    return found
+
+
+def _values_by_factor(design: Design) -> dict[Factor, Floats]:
+    """The values of every factor of the fixed part and of the bars."""
+    specification, group = design.specification, only_group(design.specification)
     terms = [*specification.fixed, *(term for bar in specification.groups for term in bar.effects)]
     factors = dict.fromkeys(factor for term in terms for factor in term.factors)
-    read = {one: factor_values(one, design.columns_read, design.memory, group, design.n) for one in factors}
-    return {factor: height_of(np.asarray(values), chain) for factor, values in read.items()}
+    return {one: factor_values(one, design.columns_read, design.memory, group, design.n) for one in factors}
 
 
 def level_equations(design: Design) -> LevelEquations:
@@ -125,5 +138,5 @@ def _check_coding(design: Design, found: Specification) -> None:
     before, after = ({column.key for column in code_terms(one, design.columns_read)} for one in terms)
     if before != after:
         raise _no_form(
-            "it has no intercept, and another order of its terms would give the labels of another category a column each"
+            "it has no intercept, and another order of its terms would code another category by all its labels"
         )

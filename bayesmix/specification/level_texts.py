@@ -156,4 +156,3 @@ def write_bar(effects: Sequence[Term], grouping: Sequence[str], correlated: bool
     """A bar with its brackets."""
     columns = ":".join(render(Name(column)) for column in grouping)
     return f"({write_sum(effects)} {'|' if correlated else '||'} {columns})"
-

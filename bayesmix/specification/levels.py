@@ -271,5 +271,3 @@ def _explain(level: str, coefficient: Term, terms: Sequence[Term], found: _Coeff
         if term != INTERCEPT:
             origin = f"the equation of '{coefficient.label}' at level '{level}'"
             found.add(Term(coefficient.factors + term.factors), origin)
-
-
