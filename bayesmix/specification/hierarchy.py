@@ -1,7 +1,8 @@
 """Products of predictors taken apart into equations, one level at a time, and put together again.
 
 A product is a tuple of parts; a part is whatever the caller multiplies (a factor of a formula, a coded column). Each
-has a height: the highest level within whose groups it does not vary, 0 where it varies between the rows of a lowest group.
+has a height: the highest level within whose groups it does not vary, 0 where it varies between the rows of a lowest
+group.
 """
 
 from __future__ import annotations

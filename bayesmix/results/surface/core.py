@@ -49,6 +49,10 @@ class Core(ABC):
     ) -> dict[str, Floats]:
         """Columns of differences of a combination (q,) of effects; pairs (m, 2) of the groups at ``places``."""
 
+    @abstractmethod
+    def contrast_rows(self, contrasts: Floats, index: pd.Index[Any], prob: float, df: str | None) -> pd.DataFrame:
+        """A table of combinations (rows, p) of the fixed effects, with the columns of ``fixed_effects()``."""
+
     def _need_levels(self) -> None:
         """Refuse what makes no sense without groups."""
         if not self.design.levels:
