@@ -133,10 +133,11 @@ def _blocks(bars: list[GroupTerm]) -> bool | list[list[str]]:
 
 
 def _check_coding(design: Design, found: Specification) -> None:
-    """Refuse equations whose other order of terms would code categories in another way."""
+    """Refuse equations whose order of terms, without main effects, codes categories in another way."""
     terms = (design.specification.fixed, found.fixed)
     before, after = ({column.key for column in code_terms(one, design.columns_read)} for one in terms)
     if before != after:
         raise _no_form(
-            "it has no intercept, and another order of its terms would code another category by all its labels"
+            "an intercept or main effects of categories are left out, and in the order of substitution the terms would "
+            "be coded in another way"
         )

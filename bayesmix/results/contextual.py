@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,8 @@ def _require_predictor(design: Design, factor: Factor) -> None:
             raise ArgumentError(
                 f"The fixed effects are not computed from '{name}'.",
                 f"Expected one of {', '.join(dict.fromkeys(used)) or 'none'}.",
-                f"Did you mean '{near[0]}'?" if near else "Name two fixed effects by within=... and between=....",
+                (f"Did you mean '{near[0]}'? " if near else "")
+                + "Columns that were centred before are named by within=... and between=....",
             )
         if isinstance(design.columns_read[name], Categories):
             raise ArgumentError(
@@ -142,10 +144,10 @@ def _splits(design: Design, factor: Factor) -> list[_Split]:
     for split in sorted(found, key=lambda split: -split.count):
         if not any(_same(split, other) for other in distinct):
             distinct.append(split)
-    for lower, upper in zip(distinct, distinct[1:], strict=False):
+    for lower, upper in pairwise(distinct):
         if len(np.unique(lower.codes * upper.count + upper.codes)) > lower.count:
             raise ArgumentError(
-                f"'{factor.text}' is split by {lower.name} and by {upper.name}, neither of which lies within the other.",
+                f"'{factor.text}' is split by {lower.name} and by {upper.name}, none of which lies within the other.",
                 "Expected groups within groups.",
                 "Name two fixed effects by within=... and between=....",
             )

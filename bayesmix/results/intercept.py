@@ -42,9 +42,10 @@ def _decisive_atoms(design: Design) -> dict[Factor, list[Atom]]:
     columns = [design.columns[place].atoms for place in design.fixed]
     found: dict[Factor, list[Atom]] = {}
     for atoms in sorted(columns, key=len):
-        if len(atoms) == 1 or not any(atom.factor in found for atom in atoms):
+        if not any(atom in found.get(atom.factor, ()) for atom in atoms):
             numbers = [atom for atom in atoms if isinstance(atom, Measure)]
-            for atom in [*numbers, *atoms][:1]:
+            others = [atom for atom in atoms if atom.factor not in found or len(atoms) == 1]
+            for atom in [*numbers, *others][:1]:
                 found.setdefault(atom.factor, []).append(atom)
     return found
 

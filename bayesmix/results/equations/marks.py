@@ -143,7 +143,7 @@ def latex_name(name: str) -> str:
     >>> print(latex_name("I(x_1^2)"))
     \mathrm{I(x\_1^{2})}
     """
-    parts = re.split(r"\^(\w*)", name)
+    parts = re.split(r"\^(\w++(?!\^)|)", name)  # of a^b^c only the last is a power: LaTeX has no double superscript
     escaped = ["".join(_ESCAPES.get(sign, sign) for sign in part) for part in parts]
     powers = [f"^{{{part}}}" if part else r"{\wedge}" for part in escaped[1::2]]
     return f"\\mathrm{{{''.join(a + b for a, b in zip(escaped[::2], [*powers, ''], strict=True))}}}"
