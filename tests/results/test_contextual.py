@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 import bayesmix as bx
 from bayesmix.errors import ArgumentError
-from tests.bayes import Fits
+from tests.fabricated import fabricated
 from tests.frames import random_frame
 
 SPLIT = "math ~ within(ses) + between(ses) + (1 | school)"
@@ -84,16 +84,17 @@ def test_interactions_are_said(hsb: pd.DataFrame) -> None:
     assert table.attrs["note"] == "Slopes where the other parts of ses:sector[Catholic] are 0."
 
 
-def test_posterior(hsb_fits: Fits) -> None:
-    """The difference draw by draw, of a posterior whose two columns are named."""
-    post = hsb_fits.post
-    table = post.contextual_effect(within="Intercept", between="ses", prob=0.9)
-    draws = post.parameters.beta.reshape(-1, 2)
-    gap = draws[:, 1] - draws[:, 0]
-    assert_allclose(table.loc["contextual"], [gap.mean(), gap.std(ddof=1), *np.quantile(gap, [0.05, 0.95])], rtol=1e-10)
-    assert_allclose(table.loc["between"], post.fixed_effects(prob=0.9).loc["ses"].iloc[:4], rtol=1e-10)
-    with pytest.raises(ArgumentError, match="df"):
-        post.contextual_effect(within="Intercept", between="ses", df="z")
+def test_posterior(hsb: pd.DataFrame, rng: np.random.Generator) -> None:
+    """The difference draw by draw; group effects need not be kept."""
+    post = fabricated(bx.Model("math ~ ses + between(ses) + (1 | school)", hsb), rng, draws=50, keep=False)
+    table = post.contextual_effect("ses", prob=0.9)
+    draws = post.parameters.beta.reshape(-1, 3)
+    for name, slope in {"within": draws[:, 1], "between": draws[:, 1:].sum(axis=1), "contextual": draws[:, 2]}.items():
+        wanted = [slope.mean(), slope.std(ddof=1), *np.quantile(slope, [0.05, 0.95])]
+        assert_allclose(table.loc[name, ["mean", "sd", "ci_low", "ci_high"]], wanted, rtol=1e-10)
+    with pytest.raises(ArgumentError, match="df") as caught:
+        post.contextual_effect("ses", df="z")
+    assert "model.reml()" in caught.value.remedy
 
 
 def test_without_levels(hsb: pd.DataFrame) -> None:

@@ -11,8 +11,19 @@ from numpy.testing import assert_allclose
 import bayesmix as bx
 from bayesmix.errors import ArgumentError
 from bayesmix.results.equations import Equations
-from bayesmix.results.equations.marks import Amount, Bracket, Product, Symbol, Variable, as_latex, as_text, latex_name
-from tests.bayes import Fits
+from bayesmix.results.equations.marks import (
+    Amount,
+    Bracket,
+    Node,
+    Product,
+    Symbol,
+    Variable,
+    as_latex,
+    as_text,
+    latex_name,
+)
+from tests.fabricated import fabricated
+from tests.generated import FORMULAS, generate
 
 
 def growth_frame() -> pd.DataFrame:
@@ -167,13 +178,15 @@ def test_estimates(egsingle_model: bx.Model, egsingle_reml: bx.LikelihoodFit) ->
     assert "β₀ⱼₖ = γ₀₀ₖ + U₀ⱼₖ" in found.text and "Numbers are estimates" in found.text
 
 
-def test_posterior_means(sleepstudy: Fits) -> None:
-    found = sleepstudy.model.equations(values=sleepstudy.post)
-    assert_allclose(numbers(combined(found)), sleepstudy.post.fixed_effects()["mean"], rtol=5e-5)
-    wanted = sleepstudy.post.variance_components()["mean"]
+def test_posterior_means(rng: np.random.Generator) -> None:
+    model = bx.Model("Y ~ t + (t | child)", GROWTH)
+    post = fabricated(model, rng)
+    found = model.equations(values=post)
+    assert_allclose(numbers(combined(found)), post.fixed_effects()["mean"], rtol=5e-5)
+    wanted = post.variance_components()["mean"]
     matrix = numbers(found.text[found.text.index("(u₀ⱼ") :])
-    names = [("Subject", "var(Intercept)"), ("Subject", "cov(Intercept,Days)"), ("Subject", "var(Days)")]
-    assert_allclose([matrix[0], matrix[1], matrix[3]], wanted[names], rtol=5e-5)
+    names = [("child", "var(Intercept)"), ("child", "cov(Intercept,t)"), ("child", "var(t)"), ("residual", "var")]
+    assert_allclose([matrix[0], matrix[1], matrix[3], matrix[4]], wanted[names], rtol=5e-5)
 
 
 def test_signs() -> None:
@@ -242,6 +255,43 @@ def test_latex_is_well_formed(notation: str) -> None:
     assert r"\mathrm{my\_var}" in latex and r"\mathrm{school\_id}" in latex and r"\mathrm{I(t^{2})}" in latex
     check_latex(bx.Model("Y ~ t*TX + (t | school:child) + (t*TX | school)", GROWTH).equations(notation=notation).latex)
     check_latex(bx.Model("Y ~ t", GROWTH).equations(notation=notation).latex)
+
+
+def value(node: Node, known: dict[Node, float], rng: np.random.Generator) -> float:
+    """A number for an expression; a symbol that has none yet gets one at random."""
+    match node:
+        case Amount(number):
+            return number
+        case Product(factors):
+            return float(np.prod([value(factor, known, rng) for factor in factors]))
+        case Bracket(terms):
+            return sum(value(term, known, rng) for term in terms)
+    return known.setdefault(node, rng.normal())
+
+
+@pytest.mark.filterwarnings("ignore::bayesmix.errors.BayesmixWarning")
+@pytest.mark.parametrize("number", range(len(FORMULAS)))
+def test_every_form_says_the_same(number: int, rng: np.random.Generator) -> None:
+    """Random numbers for fixed effects, residuals and columns: each step of substitution gives the same response."""
+    case = generate(number)
+    model = bx.Model(case.formula, case.frame, weights=case.weights)
+    for notation in NOTATIONS:
+        found = model.equations(notation=notation)
+        check_latex(found.latex)
+        known: dict[Node, float] = {}
+        levels = [section for section in found.sections if section.heading.startswith("Level")]
+        assert bool(levels) == (not model.design.crossed and bool(model.levels))
+        for section in reversed(levels[1:]):
+            for line in section.lines:
+                known[line.left] = sum(value(term, known, rng) for term in line.terms)
+        rows = [
+            line for section in found.sections for line in section.lines if section.name == "" and hasattr(line, "left")
+        ]
+        sums = [sum(value(term, known, rng) for term in line.terms) for line in rows]
+        assert len(sums) == (len(levels) + 1 if levels else 1)
+        assert_allclose(sums, sums[0], rtol=1e-9, atol=1e-9)
+        effects = sum(len(level.effects) for level in model.design.levels)
+        assert len(rows[-1].terms) == len(model.design.fixed) + effects + 1 + ("offset" in case.formula)
 
 
 def test_names_in_latex() -> None:
