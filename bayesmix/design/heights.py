@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design.coding import categorical_column
-from bayesmix.design.frame import Column, as_categories
+from bayesmix.design.frame import Column, Numbers, as_categories
 from bayesmix.design.groups import Grouping, read_cells
 from bayesmix.design.transforms import Memory, calls_of, evaluate, evaluate_power
 from bayesmix.errors import DesignError
@@ -78,7 +78,7 @@ def require_level_predictors(
         names = [":".join(map(str, cells[place])) for place in varying[:_MOST_NAMED]]
         more = ", ..." if len(varying) > _MOST_NAMED else ""
         text, grouping = promised.factor.text, ":".join(promised.grouping)
-        numeric = categorical_column(promised.factor, columns) is None
+        numeric = isinstance(promised.factor.expression, Name) and isinstance(columns[text], Numbers)
         between = f"write between({text}, {', '.join(promised.grouping)}) for its means, or " if numeric else ""
         raise DesignError(
             f"The predictor '{text}' in the equation of '{promised.coefficient}' at level '{promised.level}' varies "

@@ -84,10 +84,8 @@ def _require_chain(design: Design) -> None:
     if not design.levels:
         raise _no_form("it has no levels; its one equation is the formula")
     if design.crossed:
-        inner, *outer = (level.name for level in design.levels)
-        raise _no_form(
-            f"its levels are crossed: no one of {inner}, {', '.join(outer)} lies within the others, one above another"
-        )
+        names = ", ".join(level.name for level in design.levels)
+        raise _no_form(f"its levels ({names}) are crossed, not each within the next")
 
 
 def _no_form(reason: str) -> DesignError:

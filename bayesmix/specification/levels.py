@@ -148,8 +148,8 @@ class LevelEquations:
         for name, equations in self.levels.items():
             inside.append(f"    {name!r}: {dict(equations)!r},")
         lines = [f"bx.levels(\n    {inside[0]},", *(f"    {line}" for line in inside[1:]), "    },"]
-        options = (("fixed", None), ("correlated", True), ("nested", True))
-        lines += [f"    {name}={value!r}," for name, usual in options if (value := getattr(self, name)) not in (usual,)]
+        options = (("fixed", self.fixed, None), ("correlated", self.correlated, True), ("nested", self.nested, True))
+        lines += [f"    {name}={value!r}," for name, value, usual in options if value != usual]
         return "\n".join([*lines, ")"])
 
 

@@ -186,7 +186,7 @@ def _without_levels(design: Design, varying: list[list[Columns]], heights: Mappi
         return ""
     if design.crossed:
         return (
-            "The levels are crossed, so that no one lies within another: the combined equation is all there is. "
+            "The levels are crossed, not each within the next: the combined equation is all there is. "
             "An index stands for the groups of one level."
         )
     high = too_high(varying, heights.__getitem__)
