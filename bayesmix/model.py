@@ -193,7 +193,7 @@ class Model:
         return level_equations(self._design)
 
     def equations(self, *, notation: str = "gamma", values: Any = None, **unknown: Any) -> Equations:
-        """The model as textbooks write it: level by level, substituted step by step, and combined.
+        r"""The model as textbooks write it: level by level, substituted step by step, and combined.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ class Model:
         --------
         >>> import bayesmix as bx
         >>> model = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb"))
-        >>> print(model.equations(values=model.reml()).short.split("\\n\\n")[1])
+        >>> print(model.equations(values=model.reml()).short.split("\n\n")[1])
         Level 2 (groups j): school
           β₀ⱼ = 12.665 + u₀ⱼ
           β₁ⱼ = 2.3938 + u₁ⱼ

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -98,10 +99,13 @@ def read_fixed(given: Any, names: Sequence[str], reader: Reader) -> Fixed:
         return Fixed({}, {})
     by_level = _by_level("fixed", given, names)
     if by_level is None:
-        return Fixed({}, {reader.coefficient(name, "fixed"): name for name in _list_of_names("fixed", given)})
+        return Fixed({}, {reader.coefficient(name, "in fixed"): name for name in _list_of_names("fixed", given)})
     return Fixed(
         {
-            level: {reader.coefficient(name, level): name for name in _list_of_names("fixed", wanted)}
+            level: {
+                reader.coefficient(name, f"in fixed at level {level!r}"): name
+                for name in _list_of_names("fixed", wanted)
+            }
             for level, wanted in by_level.items()
         },
         {},
@@ -127,7 +131,7 @@ class Correlated:
             return [(effects, wanted)]
         known = {frozenset(term.factors): term for term in effects}
         given = [frozenset(term.factors) for block in wanted for term in block]
-        if sorted(map(hash, given)) != sorted(map(hash, known)):
+        if Counter(given) != Counter(known.keys()):
             raise FormulaError(
                 f"The sets of correlated residuals at level '{level}' do not hold each coefficient that varies once.",
                 f"Expected {', '.join(term.label for term in effects)}, each in one of them.",
@@ -146,7 +150,11 @@ def read_blocks(given: Any, names: Sequence[str], reader: Reader) -> Correlated:
             found[level] = one
         elif isinstance(one, Sequence) and not isinstance(one, str) and one:
             blocks = [_list_of_names("correlated", block) for block in one]
-            found[level] = [[reader.coefficient(name, level) for name in block] for block in blocks if block]
+            found[level] = [
+                [reader.coefficient(name, f"in correlated at level {level!r}") for name in block]
+                for block in blocks
+                if block
+            ]
         else:
             raise FormulaError(
                 f"correlated={given!r}.",

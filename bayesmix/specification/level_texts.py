@@ -65,16 +65,16 @@ class Reader:
             )
         return groupings[0]
 
-    def coefficient(self, written: Any, level: str) -> Term:
-        """The product that a coefficient is of, by its name."""
+    def coefficient(self, written: Any, where: str) -> Term:
+        """The product that a coefficient is of, by its name; ``where`` it stands is for messages."""
         if written in _INTERCEPTS:
             return INTERCEPT
-        where = f"the name of a coefficient at level '{level}'"
-        terms, _ = _named(where, lambda: read_sum(_pieces(written), self._factors, within_bar=True))
+        place = f"the name of a coefficient {where}"
+        terms, _ = _named(place, lambda: read_sum(_pieces(written), self._factors, within_bar=True))
         slopes = [term for term in terms if term != INTERCEPT]
         if len(slopes) != 1:
             raise FormulaError(
-                f"Level '{level}' has an equation of '{written}', which is not one coefficient.",
+                f"The name '{written}' {where} is not that of one coefficient.",
                 "Expected Intercept, a term, or a product as 'a:b'.",
                 "Write one equation for each coefficient.",
             )

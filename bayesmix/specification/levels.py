@@ -243,7 +243,7 @@ def _read_equations(
     """Coefficients of the level below, each with what explains it here."""
     read: dict[Term, tuple[Term, ...]] = {}
     for written, text in equations.items():
-        coefficient = found.find(reader.coefficient(written, level), str(written), level)
+        coefficient = found.find(reader.coefficient(written, f"at level '{level}'"), str(written), level)
         if coefficient in read:
             raise FormulaError(
                 f"Level '{level}' has two equations of '{coefficient.label}'.",

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 import bayesmix as bx
 from bayesmix.design import Design, build_design, cross_products
 from bayesmix.design.level_form import crossed_homes, factor_heights, level_equations
-from bayesmix.errors import DesignError
+from bayesmix.errors import BayesmixWarning, DesignError
 from bayesmix.specification import LevelEquations, Specification, parse_formula
 
 
@@ -205,3 +205,12 @@ def test_means_over_repeated_codes_are_noted() -> None:
         "y ~ within(x) + (1 | school)",
     ):
         assert build_design(parse_formula(formula), FRAME).notes == ()
+
+
+def test_levels_in_the_wrong_order() -> None:
+    """Highest first: schools within rooms are the rooms again, which a warning says, and not of other effects."""
+    with pytest.warns(BayesmixWarning, match=r"have the same 48 groups.*lowest level"):
+        bx.Model("y ~ x + (1 | room) + (1 | school:room)", FRAME)
+    with pytest.warns(BayesmixWarning, match="'room:school' and 'room' have the same 48 groups"):
+        bx.Model(bx.levels("y ~ x", school={"Intercept": ""}, room={"Intercept": ""}), FRAME)
+    assert bx.Model("y ~ x + (1 | room) + (0 + x | school:room)", FRAME).n == 240
