@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bayesmix.results.loaded_fit import load
     from bayesmix.results.published import Published
     from bayesmix.results.wald_test import WaldTest, wald
+    from bayesmix.specification.levels import levels
     from bayesmix.teaching.clustering import design_effect, effective_size
     from bayesmix.teaching.conclusions import compare_conclusions
     from bayesmix.teaching.hospitals import simulate_hospitals
@@ -48,6 +49,7 @@ _HOMES = {
     "compare": "bayesmix.results.comparison",
     "explain_difference": "bayesmix.results.dialects.explain",
     "homogeneity_test": "bayesmix.results.homogeneity",
+    "levels": "bayesmix.specification.levels",
     "list_datasets": "bayesmix.datasets",
     "load": "bayesmix.results.loaded_fit",
     "load_dataset": "bayesmix.datasets",
@@ -87,6 +89,7 @@ __all__ = [
     "effective_size",
     "explain_difference",
     "homogeneity_test",
+    "levels",
     "list_datasets",
     "load",
     "load_dataset",

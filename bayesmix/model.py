@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design, build_design, cross_products
+from bayesmix.design.level_form import level_equations
 from bayesmix.errors import ArgumentError, PriorError, refuse_unknown
 from bayesmix.inference.geometry import choose_geometry
 from bayesmix.inference.graph import explicit_graph, marginal_graph
@@ -21,6 +22,8 @@ from bayesmix.inference.prior_draws import draw_prior, draw_responses
 from bayesmix.inference.sampling import Settings
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.compound_symmetry import CompoundSymmetry, symmetric_fit
+from bayesmix.results.equations import Equations, model_equations
+from bayesmix.results.intercept import intercept_meaning
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.matrices import Matrices, build_matrices
 from bayesmix.results.model_page import model_html
@@ -28,7 +31,7 @@ from bayesmix.results.posterior import build_idata, build_prior
 from bayesmix.results.prior_json import priors_as_json
 from bayesmix.results.prior_table import PriorTable, describe_priors, make_priors, set_priors
 from bayesmix.results.provenance import now, sampling_attributes
-from bayesmix.specification import Specification, parse_formula
+from bayesmix.specification import LevelEquations, Specification, parse_formula
 
 if TYPE_CHECKING:
     import pymc
@@ -43,7 +46,7 @@ class Model:
     Parameters
     ----------
     formula : str or Specification
-        ``"math ~ ses + (ses | school)"``: the language of lme4.
+        ``"math ~ ses + (ses | school)"``: the language of lme4; or level equations, ``bx.levels(...)``.
     data : data frame
         pandas, Polars, PyArrow, or any eager frame narwhals knows. It is read once and not changed.
     family : {"gaussian"}
@@ -168,6 +171,85 @@ class Model:
     def groups(self) -> dict[str, int]:
         """Number of groups of each level."""
         return {level.name: len(level.grouping.labels) for level in self._design.levels}
+
+    def level_equations(self) -> LevelEquations:
+        """The model level by level, as :func:`bayesmix.levels` takes it; the data say where each predictor varies.
+
+        Returns
+        -------
+        LevelEquations
+            ``.equation``, ``.levels``, ``.fixed``, ``.correlated``, ``.nested``, and ``.specification``, the model they
+            make, which is this one with its terms in the order of substitution.
+
+        Raises
+        ------
+        DesignError
+            There is no level form, and why: no levels, crossed ones, or an effect that varies between groups within
+            which its predictor does not.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("math ~ ses * sector + (ses | school)", bx.load_dataset("hsb"))
+        >>> model.level_equations().levels
+        {'school': {'Intercept': 'sector', 'ses': 'sector'}}
+        """
+        return level_equations(self._design)
+
+    def equations(self, *, notation: str = "gamma", values: Any = None, **unknown: Any) -> Equations:
+        r"""The model as textbooks write it: level by level, substituted step by step, and combined.
+
+        Parameters
+        ----------
+        notation : {"gamma", "beta", "mu"}
+            A letter for each level (beta, gamma, delta) with residuals u, or R, U, V; fixed effects beta with residuals
+            v, groups first in the indices; or fixed effects mu with residuals eta.
+        values : LikelihoodFit or BayesFit, optional
+            A fit of this model, whose estimates (posterior means) take the places of fixed effects and variances.
+
+        Returns
+        -------
+        Equations
+            Shown as mathematics in a notebook and as text elsewhere; ``.text``, ``.latex``, ``.short`` (text without
+            the steps). Models without levels, with crossed ones, or with effects of predictors that have one value in
+            each group have a combined equation only, and say so.
+
+        Raises
+        ------
+        ArgumentError
+            Another notation, or a fit of another model.
+
+        References
+        ----------
+        Raudenbush & Bryk (2002), Hierarchical Linear Models, 2nd ed., chapters 2 and 8; Hedeker & Gibbons (2006),
+        Longitudinal Data Analysis, chapter 4, for v.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb"))
+        >>> print(model.equations(values=model.reml()).short.split("\n\n")[1])
+        Level 2 (groups j): school
+          β₀ⱼ = 12.665 + u₀ⱼ
+          β₁ⱼ = 2.3938 + u₁ⱼ
+        """
+        refuse_unknown("equations", unknown, ("notation", "values"))
+        return model_equations(self._design, notation, values)
+
+    def intercept_meaning(self) -> str:
+        """What the intercept is the mean of, under the coding and centring of the predictors.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> bx.Model("math ~ ses + sector", bx.load_dataset("hsb")).intercept_meaning()
+        'The intercept is the mean of math where ses is 0 and sector is Public.'
+        """
+        return intercept_meaning(self._design)
 
     @cached_property
     def _reml(self) -> LikelihoodFit:

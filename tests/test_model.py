@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import bayesmix as bx
-from bayesmix.errors import ArgumentError, BayesmixError
+from bayesmix.errors import ArgumentError, BayesmixError, DataError, DesignError
 from tests.bayes import fits
 from tests.fabricated import fabricated
 
@@ -340,3 +340,28 @@ def test_plots_are_not_imported_by_a_fit() -> None:
         "print([name for name in ['bambi', 'arviz_plots', 'matplotlib', 'nutpie'] if name in sys.modules])"
     )
     assert run(code) == "[]"
+
+
+def test_level_equations_are_the_model(hsb: pd.DataFrame) -> None:
+    """Intercepts and slopes as outcomes: lme4's REML criterion and estimates of the formula (lme4 1.1-31)."""
+    outcomes = {"Intercept": "meanses + sector", "cses": "meanses + sector"}
+    model = bx.Model(bx.levels("math ~ cses", {"school": outcomes}), hsb)
+    assert model.formula == "math ~ cses + meanses + sector + cses:meanses + cses:sector + (cses | school)"
+    fit = model.reml()
+    assert fit.criterion == pytest.approx(46503.6629, abs=5e-5)
+    wanted = [12.12793, 2.94504, 5.33287, 1.22658, 1.03923, -1.64267]
+    assert_allclose(fit.fixed_effects()["estimate"], wanted, atol=5.1e-6)
+    assert model.level_equations().levels == {"school": outcomes}
+    assert model.formula in repr(fit.summary()) and "β₁ⱼ = γ₁₀ + γ₁₁ meansesⱼ" in model._repr_html_()
+
+
+def test_level_equations_without_a_level_form(hsb: pd.DataFrame) -> None:
+    with pytest.raises(DesignError, match="no levels"):
+        bx.Model("math ~ ses", hsb).level_equations()
+
+
+def test_misspelt_level_and_predictor(hsb: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="Did you mean 'school'"):
+        bx.Model(bx.levels("math ~ ses", schol={"Intercept": ""}), hsb)
+    with pytest.raises(DataError, match="Did you mean 'sector'"):
+        bx.Model(bx.levels("math ~ ses", school={"Intercept": "sectr"}), hsb)

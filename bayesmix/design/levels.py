@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,8 @@ from numpy.typing import NDArray
 
 from bayesmix.design.coding import ModelColumn, Power, code_terms
 from bayesmix.design.frame import Column
-from bayesmix.design.groups import Grouping, choose_chain, read_grouping, warn_repeated
-from bayesmix.errors import DesignError
+from bayesmix.design.groups import Grouping, choose_chain, is_nested, read_grouping, warn_repeated
+from bayesmix.errors import BayesmixWarning, DesignError
 from bayesmix.specification import GroupTerm
 
 Floats = NDArray[np.float64]
@@ -83,7 +85,23 @@ def read_levels(
     chain = choose_chain([grouping for grouping, _ in found], [len(coded) for _, coded in found])
     found = [found[i] for i in chain] + [item for i, item in enumerate(found) if i not in chain]
     warn_repeated([grouping for grouping, _ in found], n)
+    _warn_same_groups(found)
     return [grouping for grouping, _ in found], [coded for _, coded in found], len(chain), tuple(notes)
+
+
+def _warn_same_groups(found: Sequence[tuple[Grouping, CodedBar]]) -> None:
+    """Say which levels have the same groups and an effect in common."""
+    for (one, ours), (other, theirs) in combinations(found, 2):
+        shared = {column.key for column, _ in ours} & {column.key for column, _ in theirs}
+        if shared and len(one.labels) == len(other.labels) and is_nested(one, other):
+            name = next(column.name for column, _ in ours if column.key in shared)
+            warnings.warn(
+                f"Levels '{one.name}' and '{other.name}' have the same {len(one.labels)} groups, so that the data can "
+                f"not tell their variances of {name} apart. Leave one out; level equations are given lowest level "
+                "first.",
+                BayesmixWarning,
+                stacklevel=5,
+            )
 
 
 def _blocks_of(bar: GroupTerm, columns: Mapping[str, Column], notes: list[str]) -> list[list[ModelColumn]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design.frame import Categories, Column, Numbers, as_categories
+from bayesmix.design.groups import read_cells
 from bayesmix.design.polynomials import Polynomials, orthogonal_polynomials
 from bayesmix.errors import DataError
 from bayesmix.specification.terms import Arithmetic, Call, Expression, Factor, Name, Number, Word, columns_of
@@ -186,11 +187,13 @@ def calls_of(expression: Expression) -> list[Call]:
 
 
 def _group_of(call: Call, columns: Mapping[str, Column], default_group: str | None) -> Categories:
-    """The grouping of ``within(x, g)`` or ``between(x, g)``."""
-    if len(call.arguments) > 1:
-        name = call.arguments[1]
-        assert isinstance(name, Name)
-        return as_categories(columns[name.column])
+    """The grouping of ``within(x, g)`` or ``between(x, g)``; of several columns their combinations."""
+    names = [name.column for name in call.arguments[1:] if isinstance(name, Name)]
+    if len(names) == 1:
+        return as_categories(columns[names[0]])
+    if names:
+        codes, cells = read_cells(tuple(names), columns)
+        return Categories(":".join(names), codes, tuple(cells))
     if default_group is None:
         raise DataError(
             f"{call.function}() names no grouping, and the model has not exactly one.",

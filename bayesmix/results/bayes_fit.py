@@ -129,6 +129,13 @@ class BayesFit(Fit, PosteriorChecks):
             each.append({**_group_summary(gap, prob), "prob_greater": greater})
         return {name: np.array([row[name] for row in each]) for name in each[0]}
 
+    def contrast_rows(self, contrasts: Floats, index: pd.Index[Any], prob: float, df: str | None) -> pd.DataFrame:
+        """mean, sd, ci_low, ci_high of combinations (rows, p) of the fixed effects."""
+        if df is not None:
+            refuse_unknown("contextual_effect", {"df": df}, ("x", "level", "within", "between", "prob"), _OF_ESTIMATES)
+        draws = _all_draws(self.parameters.beta @ contrasts.T)
+        return pd.DataFrame(_group_summary(draws, prob), index=index)
+
     def fixed_effects(self, *, prob: float = 0.95, **unknown: Any) -> pd.DataFrame:
         """Posterior of the fixed effects.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bayesmix.results.surface.context import Context
 from bayesmix.results.surface.groups import Groups
 from bayesmix.results.surface.prediction import Predictions
 from bayesmix.results.surface.shares import SharesOfVariance
 
 
-class Fit(SharesOfVariance, Groups, Predictions):
+class Fit(SharesOfVariance, Groups, Predictions, Context):
     """Base of :class:`LikelihoodFit` and :class:`BayesFit`."""

@@ -214,6 +214,11 @@ class LikelihoodFit(Fit, LikelihoodIntervals):
         covariance = prediction_covariance(self.design, self.solution, number, weights, places)
         return difference_columns(values, covariance, pairs, prob)
 
+    def contrast_rows(self, contrasts: Floats, index: pd.Index[Any], prob: float, df: str | None) -> pd.DataFrame:
+        """estimate, se, df, t, p, ci_low, ci_high of combinations (rows, p) of the fixed effects."""
+        method = check_method(df or "satterthwaite", (*ESTIMATED, *COUNTED, "z"), self.solution.reml)
+        return contrast_table(self, contrasts, np.zeros(len(contrasts)), list(index), method, prob).set_axis(index)
+
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects, (p, p)."""
         names = list(self.design.fixed_names)

@@ -1,12 +1,14 @@
 """Text to :class:`Specification`: what a model says, before any data."""
 
 from bayesmix.specification.formula import parse_formula
+from bayesmix.specification.levels import LevelEquations, levels
 from bayesmix.specification.terms import (
     INTERCEPT,
     Arithmetic,
     Call,
     Factor,
     GroupTerm,
+    LevelPredictor,
     Name,
     Number,
     Specification,
@@ -21,11 +23,14 @@ __all__ = [
     "Call",
     "Factor",
     "GroupTerm",
+    "LevelEquations",
+    "LevelPredictor",
     "Name",
     "Number",
     "Specification",
     "Term",
     "Word",
     "columns_of",
+    "levels",
     "parse_formula",
 ]

@@ -161,7 +161,7 @@ def _stand_ins(tokens: Sequence[Token]) -> str:
             case Kind.OPERATOR if token.value in _STRENGTH or token.value == "^":
                 word = "**" if token.value == "^" else token.text
             case Kind.OPERATOR:
-                raise operator_inside(token)
+                raise operator_inside(token, _caller(tokens, index))
             case Kind.OPEN | Kind.CLOSE if token.text in "()":
                 word = token.text
             case Kind.OTHER if token.text == "," or (token.text == "=" and _names_option(tokens, index)):
@@ -327,7 +327,8 @@ def _read_argument(node: ast.expr, place: int, function: Token, tokens: Sequence
         raise FormulaError(
             f"Argument {place + 1} of {locate(function)} is {quote(render(argument))}, which is not a column.",
             f"Argument {place + 1} of {quote(function.value)} is {kind.value}.",
-            "Write the name of a column of the data in its place.",
+            "Write the name of a column of the data in its place"
+            + ("; several are parted by commas." if len(TRANSFORMS[function.value].arguments) > place + 1 else "."),
         )
     return argument
 

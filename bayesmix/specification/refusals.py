@@ -96,8 +96,14 @@ def all_columns(token: Token | Piece) -> FormulaError:
     )
 
 
-def operator_inside(token: Token) -> FormulaError:
-    """The error for an operator of the formula's algebra inside a transform."""
+def operator_inside(token: Token, caller: str) -> FormulaError:
+    """The error for an operator of the formula's algebra inside a transform, by the name of the latter."""
+    if token.text == ":" and caller in ("within", "between"):
+        return FormulaError(
+            f"The operator {locate(token)} stands in the grouping of '{caller}'.",
+            "Several columns of a grouping are parted by commas.",
+            f"Write it as in '{caller}(x, school, class)'.",
+        )
     return FormulaError(
         f"The operator {locate(token)} stands inside a transform.",
         "Inside a transform the operators are + - * / ^, and they are arithmetic.",

@@ -93,6 +93,26 @@ class GroupTerm:
 
 
 @dataclass(frozen=True)
+class LevelPredictor:
+    """A predictor that was written into the equation of a level, within whose groups it may not vary.
+
+    Parameters
+    ----------
+    factor : Factor
+        The predictor.
+    grouping : tuple of str
+        The columns that name the groups of the level.
+    level, coefficient : str
+        Names of the level and of the coefficient that it explains, as written.
+    """
+
+    factor: Factor
+    grouping: tuple[str, ...]
+    level: str
+    coefficient: str
+
+
+@dataclass(frozen=True)
 class Specification:
     """What a formula says: response, fixed part, offsets and bars, in the order of the text.
 
@@ -108,6 +128,8 @@ class Specification:
         Arguments of ``offset()``.
     groups : tuple of GroupTerm
         The bars.
+    level_predictors : tuple of LevelPredictor
+        What level equations promise of the data. The model is the same without it, so it does not count in comparisons.
     """
 
     formula: str
@@ -115,6 +137,7 @@ class Specification:
     fixed: tuple[Term, ...]
     offsets: tuple[Factor, ...] = ()
     groups: tuple[GroupTerm, ...] = ()
+    level_predictors: tuple[LevelPredictor, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ class Transform:
     keywords: tuple[str, ...] = ()
 
 
-_GROUPED = (Argument.NUMERIC, Argument.COLUMN)
+_GROUPED = (Argument.NUMERIC, Argument.COLUMN, Argument.COLUMN, Argument.COLUMN)  # within(x, school, class)
 _CODED = (Argument.COLUMN, Argument.CONTRAST, Argument.LABEL)
 _POWERS = (Argument.NUMERIC, Argument.DEGREE, Argument.RAW)
 

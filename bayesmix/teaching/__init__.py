@@ -1,1 +1,1 @@
-"""What courses need: the pooling ladder, simulators, the cost of ignoring groups, power, shapes of repeated measures."""
+"""What courses need: the pooling ladder, simulators, the cost of ignoring groups, power, repeated measures."""

@@ -51,6 +51,10 @@ VALUES = [
     ("between(x, h)", MEANS_H),
     ("within(x, h)", X - MEANS_H),
     ("I(within(x)^2)", (X - MEANS_G) ** 2),
+    # Combinations of g and h: p1, p2, q1 (5 and 11), q2.
+    ("between(x, g, h)", np.array([2.0, 3.0, 8.0, 7.0, 8.0])),
+    ("within(x, g, h)", np.array([0.0, 0.0, -3.0, 0.0, 3.0])),
+    ("within(between(x, g, h), g)", np.array([2.0, 3.0, 8.0, 7.0, 8.0]) - MEANS_G),
 ]
 
 
@@ -79,6 +83,7 @@ REMEMBERED = [
     ("between(x)", [23 / 3, 6.0, 6.0]),
     ("within(x)", [100 - 23 / 3, -2.0, 2.0]),
     ("between(x, h)", [5.0, 6.0, 6.0]),
+    ("between(x, g, h)", [7.0, 6.0, 6.0]),
     ("log(x)", np.log(NEW["x"])),
 ]
 

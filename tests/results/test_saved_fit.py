@@ -74,6 +74,17 @@ def round_trip(post: bx.BayesFit, path: Path) -> bx.BayesFit:
 # There and back
 
 
+def test_level_equations(tmp_path: Path, rng: np.random.Generator) -> None:
+    """A model of level equations is saved by the formula that it is."""
+    frame = random_frame(rng)
+    frame["m"] = frame["top"] ** 2.0
+    model = bx.Model(bx.levels("y ~ x", inner={"x": ""}, top={"Intercept": "m", "x": "m"}), frame)
+    post = fabricated(model, rng)
+    found = round_trip(post, tmp_path / "fit.nc")
+    assert found.design.specification == model.specification and found.design.specification.level_predictors == ()
+    exactly(found.fixed_effects(), post.fixed_effects())
+
+
 @pytest.mark.parametrize("name", ["dyestuff", "pastes", "sleepstudy", "hsb"])
 def test_sampled(name: str, tmp_path: Path) -> None:
     post = fits(name).post

@@ -73,6 +73,10 @@ class Core(ABC):
     ) -> dict[str, Floats]:
         """Columns of differences of a combination (q,) of effects; pairs (m, 2) of the groups at ``places``."""
 
+    @abstractmethod
+    def contrast_rows(self, contrasts: Floats, index: pd.Index[Any], prob: float, df: str | None) -> pd.DataFrame:
+        """A table of combinations (rows, p) of the fixed effects, with the columns of ``fixed_effects()``."""
+
     def __getattr__(self, name: str) -> Any:
         # Reached only by names that are not there.
         hint = ELSEWHERE.get(name) if not name.startswith("_") else None
