@@ -1,4 +1,4 @@
-"""``python -m bayesmix``: the main job on real data."""
+"""``python -m bayesmix``: the main job on real data; with arguments, the command ``bayesmix``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import bayesmix as bx
+from bayesmix import cli
 from bayesmix.inference.draws import effect_draws, variance_draws
 from bayesmix.inference.geometry import Geometry
 from bayesmix.inference.graph import marginal_graph
@@ -78,4 +79,7 @@ def finish(ahead: subprocess.Popen[bytes] | None, cold: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        cli.main(program="python -m bayesmix")
+    else:
+        main()

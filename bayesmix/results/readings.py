@@ -132,9 +132,9 @@ def find_row(entry: Entry, frame: pd.DataFrame, source: str) -> tuple[str, str]:
         There is none; with the nearest.
     """
     own = frame[frame["kind"] == entry.kind]
-    wanted = _key(entry.part, entry.parameter, entry.kind)
+    wanted = row_key(entry.part, entry.parameter, entry.kind)
     for part, parameter in own.index:
-        if _key(part, parameter, entry.kind) == wanted:
+        if row_key(part, parameter, entry.kind) == wanted:
             return str(part), str(parameter)
     if entry.kind == "component":
         offered = [f"{part} {parameter}" for part, parameter in own.index]
@@ -149,7 +149,7 @@ def find_row(entry: Entry, frame: pd.DataFrame, source: str) -> tuple[str, str]:
     )
 
 
-def _key(part: str, parameter: str, kind: str) -> tuple[object, ...]:
+def row_key(part: str, parameter: str, kind: str) -> tuple[object, ...]:
     """What does not depend on the spelling of a program: order within a name, brackets, how an intercept is called."""
     level = tuple(sorted(part.split(":")))
     if kind == "fixed":
