@@ -135,7 +135,8 @@ def not_reproduced(found: Comparison, published: Sequence[Published]) -> dict[st
 def _row(entry: Entry, answers: pd.DataFrame) -> tuple[str, str]:
     """The row of a comparison that holds an entry, however its source spells the name."""
     wanted = row_key(entry.part, entry.parameter, entry.kind)
-    return next(row for row in answers.index if row_key(*row, entry.kind) == wanted)
+    rows = [(str(part), str(parameter)) for part, parameter in answers.index]
+    return next(row for row in rows if row_key(*row, entry.kind) == wanted)
 
 
 def unexplained(found: Comparison, published: Sequence[Published], errata: Sequence[Erratum]) -> dict[str, list[str]]:

@@ -36,9 +36,9 @@ class TomlFile:
     content: Mapping[str, Any]
 
     def line(self, *keys: Key) -> int | None:
-        """The line on which a key begins, from 1; names of tables and keys from outside in, places in a list as numbers.
+        """The line on which a key begins, from 1; None where there is no such key, or the file is too long to look.
 
-        None where there is no such key, or the file is too long to look.
+        Names of tables and keys from outside in, places in a list as numbers.
         """
         lines = self.text.split("\n")
         if len(lines) > MOST_LINES:
