@@ -35,8 +35,9 @@ Examples:
   bayesmix run --list                which models there are
 
 \b
-Exit status: 0 where every published number is reproduced or has a stated erratum, 1 where one is not,
-2 where the file or the command is wrong, 130 after Ctrl-C.
+Exit status: 0 where the likelihood fit reproduces every published number that has no stated erratum,
+1 where it does not, 2 where the file or the command is wrong, 130 after Ctrl-C. A posterior alone reproduces
+nothing: 0.
 """
 
 
@@ -95,12 +96,16 @@ def run(file: str | None, reml: bool, bayes: bool, both: bool, seed: int | None,
     with _plain_warnings():
         book = read_textbook(file)
         click.echo(_heading(book))
-        fits = _fits(book, reml or both or not bayes, bayes or both or not reml, seed)
+        likelihood = reml or both or not bayes
+        fits = _fits(book, likelihood, bayes or both or not reml, seed)
         found = bx.compare(*fits, *book.published)
     click.echo(f"\n{found}\n")
     for erratum in book.errata:
         about = f" ({', '.join(erratum.numbers)})" if erratum.numbers else ""
         click.echo(f"Erratum of {erratum.source}{about}: {erratum.words}")
+    if not likelihood:
+        click.echo("A posterior mean is no estimate; run without --bayes to see whether the numbers are reproduced.")
+        return 0
     left = unexplained(found, book.published, book.errata)
     for source, numbers in left.items():
         click.echo(f"Not reproduced, {source}: {', '.join(numbers)}.")

@@ -124,6 +124,8 @@ def not_reproduced(found: Comparison, published: Sequence[Published]) -> dict[st
         names = []
         for entry in source.entries:
             row = _row(entry, answers)
+            if row is None:  # a posterior alone has no criterion
+                continue
             for part, parameter, column in _printed(entry):
                 answer = answers.loc[row, "agrees" if column == "estimate" else f"{column}_agrees"]
                 if not pd.isna(answer) and not answer:
@@ -132,11 +134,11 @@ def not_reproduced(found: Comparison, published: Sequence[Published]) -> dict[st
     return disagreeing
 
 
-def _row(entry: Entry, answers: pd.DataFrame) -> tuple[str, str]:
+def _row(entry: Entry, answers: pd.DataFrame) -> tuple[str, str] | None:
     """The row of a comparison that holds an entry, however its source spells the name."""
     wanted = row_key(entry.part, entry.parameter, entry.kind)
     rows = [(str(part), str(parameter)) for part, parameter in answers.index]
-    return next(row for row in rows if row_key(*row, entry.kind) == wanted)
+    return next((row for row in rows if row_key(*row, entry.kind) == wanted), None)
 
 
 def unexplained(found: Comparison, published: Sequence[Published], errata: Sequence[Erratum]) -> dict[str, list[str]]:
