@@ -211,6 +211,7 @@ def test_a_signal_while_sampling() -> None:
     assert "Interrupted." in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_models_and_the_command(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
