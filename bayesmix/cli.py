@@ -95,9 +95,14 @@ def run(file: str | None, reml: bool, bayes: bool, both: bool, seed: int | None,
         )
     with _plain_warnings():
         book = read_textbook(file)
+        model = _model(book)
         click.echo(_heading(book))
         likelihood = reml or both or not bayes
-        fits = _fits(book, likelihood, bayes or both or not reml, seed)
+        fits: list[Any] = []
+        if likelihood:
+            fits.append(model.reml() if book.method == "REML" else model.ml())
+        if bayes or both or not reml:
+            fits.append(model.sample(seed=seed, progress=sys.stdout.isatty()))
         found = bx.compare(*fits, *book.published)
     click.echo(f"\n{found}\n")
     for erratum in book.errata:
@@ -124,20 +129,14 @@ def _heading(book: Textbook) -> str:
     return "\n".join([*lines, *([book.note] if book.note else [])])
 
 
-def _fits(book: Textbook, likelihood: bool, posterior: bool, seed: int | None) -> list[Any]:
-    """The likelihood fit, the posterior, or both; what is wrong with the model is told with its line in the file."""
+def _model(book: Textbook) -> bx.Model:
+    """The model of a file; what is wrong with it is told with its line."""
     try:
-        model = bx.Model(book.formula, book.data(), **book.options)
+        return bx.Model(book.formula, book.data(), **book.options)
     except (FormulaError, DataError, DesignError, PriorError) as error:
         key = "priors" if isinstance(error, PriorError) else "formula"
         where = f"{book.file.where('model', key)}, {key}"
         raise type(error)(f"{where}: {error.found}", error.expected, error.remedy) from None
-    fits: list[Any] = []
-    if likelihood:
-        fits.append(model.reml() if book.method == "REML" else model.ml())
-    if posterior:
-        fits.append(model.sample(seed=seed, progress=sys.stdout.isatty()))
-    return fits
 
 
 @contextmanager

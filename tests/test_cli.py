@@ -111,6 +111,8 @@ def test_progress_on_a_terminal(
         (["run", "hsb_sess"], "Did you mean 'hsb_ses'?"),
         (["run", "nowhere.toml"], "Error: There is no file 'nowhere.toml'."),
         (["run", "."], "no textbook model"),
+        (["run", "models/"], "Error: There is no file 'models/'."),
+        (["run", "/dev/null"], "Error: There is no file '/dev/null'."),
         (["run", ""], "no textbook model"),
         (["run", "hsb_ses", "--seed", "one"], "Invalid value for '--seed'"),
         (["run", "dyestuff", "--bayes", "--seed", "-3"], "Error: seed=-3."),
@@ -139,12 +141,14 @@ def test_wrong_commands(arguments: list[str], words: str, command: Any) -> None:
         ('method = "REML"', 'priors = "flatt"', "mine.toml, line 6, priors: "),
         ('method = "REML"', 'weights = "w"', "mine.toml, line "),
         ('"(Intercept)" =', "slope =", "'slope'"),
+        ('"319.6543"', "1e400", "line 8, [[published]]: "),
         ('data = "dyestuff"', 'csv = "../x.csv"', "mine.toml, line 4: csv is '../x.csv'"),
     ],
 )
 def test_wrong_files(old: str, new: str, words: str, command: Any, tmp_path: Path) -> None:
     found = command("run", changed(tmp_path, old, new), "--reml")
     assert found.status == 2
+    assert found.out == "" or "'slope'" in words
     assert found.err.startswith("Error: ") and words in found.err
     assert found.err.count("\n") == 1
 

@@ -178,12 +178,12 @@ def _find(path: str | Path) -> str | Path:
     shipped = shipped_textbooks()
     if path in shipped:
         return shipped[path]
-    if Path(path).is_file():
+    if "/" in path or "\\" in path or Path(path).is_file():
         return path
     raise ArgumentError(
         f"There is no textbook model '{path}'.",
-        f"Expected a TOML file or one of {', '.join(shipped)}.",
-        nearest(path, shipped),
+        f"Expected a TOML file or one of the {len(shipped)} names that 'bayesmix run --list' shows.",
+        nearest(path, shipped, "Look at the list."),
     )
 
 
