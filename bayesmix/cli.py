@@ -21,6 +21,7 @@ from bayesmix.errors import (
     PriorError,
 )
 from bayesmix.results.errata import unexplained
+from bayesmix.results.posterior_summary import draws_in_words
 from bayesmix.results.textbook import Textbook, read_textbook, shipped_textbooks
 
 # Exit codes beside 0; 2 is also what click answers to a wrong option.
@@ -104,7 +105,10 @@ def run(file: str | None, reml: bool, bayes: bool, both: bool, seed: int | None,
         if bayes or both or not reml:
             fits.append(model.sample(seed=seed, progress=sys.stdout.isatty()))
         found = bx.compare(*fits, *book.published)
-    click.echo(f"\n{found}\n")
+        click.echo(f"\n{found}\n")
+        for fit in fits:
+            if isinstance(fit, bx.BayesFit):
+                click.echo("\n".join(f"Posterior: {line}" for line in draws_in_words(fit)))
     for erratum in book.errata:
         about = f" ({', '.join(erratum.numbers)})" if erratum.numbers else ""
         click.echo(f"Erratum of {erratum.source}{about}: {erratum.words}")
@@ -125,6 +129,9 @@ def _heading(book: Textbook) -> str:
     means = f", means by {book.means_by}" if book.means_by else ""
     weights = f", weights {book.weights}" if book.weights else ""
     lines = [book.title, f"{book.formula}    ({data}{means}{weights})"]
+    if book.priors != "default":
+        named = {"preset": book.priors} if isinstance(book.priors, str) else book.priors
+        lines.append("Priors: " + "; ".join(f"{name} {prior}" for name, prior in named.items()))
     lines += [f"{each.name}: {each.source}" for each in book.published if each.source]
     return "\n".join([*lines, *([book.note] if book.note else [])])
 

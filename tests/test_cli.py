@@ -1,6 +1,7 @@
 """The command: what it prints, its exit status, and that nobody meets a traceback."""
 
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -80,7 +81,16 @@ def test_both_by_default_and_the_seed(command: Any) -> None:
     row = next(line.split() for line in alone.out.splitlines() if "var(Intercept)" in line)
     mean, sd = row[2], row[3]
     assert f"  {mean}  {sd}  " in both.out
+    for found in (both, alone):
+        assert re.search(r"Posterior: 4 chains of 1000; \d+ divergences; largest R-hat 1\.\d", found.out)
     assert "REML" not in alone.out and "reproduced." in alone.out
+
+
+def test_priors_of_the_file(command: Any, no_sampling: list[dict[str, Any]], tmp_path: Path) -> None:
+    priors = '[model.priors]\nsigma = "HalfNormal(80)"\n"sd(Batch)" = "HalfNormal(50)"'
+    out = command("run", changed(tmp_path, 'method = "REML"', priors)).out
+    assert "Priors: sigma HalfNormal(80); sd(Batch) HalfNormal(50)" in out
+    assert "Priors: preset brms" in command("run", changed(tmp_path, 'method = "REML"', 'priors = "brms"')).out
 
 
 def test_maximum_likelihood_where_the_file_says_so(command: Any) -> None:
