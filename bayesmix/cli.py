@@ -21,7 +21,6 @@ from bayesmix.errors import (
     PriorError,
 )
 from bayesmix.results.errata import unexplained
-from bayesmix.results.posterior_summary import draws_in_words
 from bayesmix.results.textbook import Textbook, read_textbook, shipped_textbooks
 
 # Exit codes beside 0; 2 is also what click answers to a wrong option.
@@ -108,7 +107,7 @@ def run(file: str | None, reml: bool, bayes: bool, both: bool, seed: int | None,
         click.echo(f"\n{found}\n")
         for fit in fits:
             if isinstance(fit, bx.BayesFit):
-                click.echo("\n".join(f"Posterior: {line}" for line in draws_in_words(fit)))
+                click.echo("\n".join(f"Posterior: {line}" for line in fit.draws_in_words()))
     for erratum in book.errata:
         about = f" ({', '.join(erratum.numbers)})" if erratum.numbers else ""
         click.echo(f"Erratum of {erratum.source}{about}: {erratum.words}")

@@ -202,6 +202,13 @@ def test_the_module_without_arguments_is_the_demonstration(monkeypatch: pytest.M
     assert called == [{"program": "python -m bayesmix"}]
 
 
+def test_the_command_starts_without_the_samplers() -> None:
+    """Help and mistakes are answered at once, and an interrupt while packages load is one of the command's."""
+    script = "import sys; import bayesmix.cli; print({'pymc', 'numba', 'arviz', 'scipy'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
 def test_as_a_module() -> None:
     call = [sys.executable, "-m", "bayesmix", "run", "dyestuff", "--reml"]
     found = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=120)

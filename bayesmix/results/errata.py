@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bayesmix.errors import ArgumentError
-from bayesmix.results.comparison import Comparison
 from bayesmix.results.published import Entry, Published
-from bayesmix.results.readings import row_key
+from bayesmix.results.spelling import row_key
 from bayesmix.results.toml_file import TomlFile, nearest
+
+if TYPE_CHECKING:
+    from bayesmix.results.comparison import Comparison
 
 _ERRATUM = ("words", "source", "numbers")
 # What a comparison calls the fits.
