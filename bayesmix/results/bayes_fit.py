@@ -23,7 +23,7 @@ from bayesmix.results.group_values import each_level, with_fixed
 from bayesmix.results.naming import group_frame, group_order
 from bayesmix.results.parameters import Parameters, all_draws
 from bayesmix.results.posterior import covariance_draws, draws_of
-from bayesmix.results.posterior_summary import posterior_summary
+from bayesmix.results.posterior_summary import draws_in_words, posterior_summary
 from bayesmix.results.prediction import predict_from_draws, replicate
 from bayesmix.results.prior_table import PriorTable
 from bayesmix.results.saved_fit import save_fit
@@ -80,6 +80,10 @@ class BayesFit(Fit, PosteriorChecks):
     def divergences(self) -> int:
         """Divergent transitions after warm-up."""
         return int(self.idata["sample_stats"]["diverging"].sum())
+
+    def draws_in_words(self) -> list[str]:
+        """How many draws there are and how well they mixed; then what to do, where they did not."""
+        return draws_in_words(self)
 
     @cached_property
     def parameters(self) -> Parameters:

@@ -47,20 +47,40 @@ def _facts(fit: BayesFit, both: pd.DataFrame) -> Sequence[tuple[str, str]]:
     design = fit.design
     sizes = " · ".join(f"{level.name} {len(level.grouping.labels)}" for level in design.levels)
     missing = f" ({design.n_missing} left out: values missing)" if design.n_missing else ""
-    chains = fit.idata["posterior"].sizes
-    largest = both["r_hat"].max()
-    r_hat = "no R-hat from one chain" if np.isnan(largest) else f"largest R-hat {largest:.3f}"
     return [
         ("Formula", design.specification.formula),
         ("Rows", f"{design.n}{missing}"),
         *([("Groups", sizes)] if sizes else []),
         *weights_fact(design),
-        (
-            "Draws",
-            f"{chains['chain']} chains of {chains['draw']}; {fit.divergences} divergences; {r_hat}, "
-            f"smallest bulk ESS {both['ess_bulk'].min():.0f}",
-        ),
+        ("Draws", _quality(fit, both)),
     ]
+
+
+def draws_in_words(fit: BayesFit) -> list[str]:
+    """How many draws there are and how well they mixed; then what to do where they did not."""
+    both = pd.concat([fit.fixed_effects(), fit.variance_components()])
+    return [_quality(fit, both), *_warnings(fit, both)]
+
+
+def _quality(fit: BayesFit, both: pd.DataFrame) -> str:
+    """Chains, draws, divergences, R-hat and effective sample size in one line."""
+    chains = fit.idata["posterior"].sizes
+    largest = both["r_hat"].max()
+    r_hat = "no R-hat from one chain" if np.isnan(largest) else f"largest R-hat {largest:.3f}"
+    return (
+        f"{chains['chain']} chains of {chains['draw']}; {fit.divergences} divergences; {r_hat}, "
+        f"smallest bulk ESS {both['ess_bulk'].min():.0f}"
+    )
+
+
+def _warnings(fit: BayesFit, both: pd.DataFrame) -> list[str]:
+    """What is wrong with the draws, where something is."""
+    found = []
+    if fit.divergences:
+        found.append(f"{fit.divergences} divergent transitions: sample again with target_accept=0.95.")
+    if both["r_hat"].max() > 1.01:
+        found.append("Some R-hat exceeds 1.01: the chains disagree; sample with more tune and draws.")
+    return found
 
 
 def _notes(fit: BayesFit, both: pd.DataFrame) -> list[str]:
@@ -80,8 +100,4 @@ def _notes(fit: BayesFit, both: pd.DataFrame) -> list[str]:
         notes.append(ICC_NOTE)
     if has_few_groups(fit.design) and fit.parameters.sigma.shape[1] >= LEAST_DRAWS:
         notes += sensitivity_notes(fit.design, fit.prior_sensitivity())
-    if fit.divergences:
-        notes.append(f"{fit.divergences} divergent transitions: sample again with target_accept=0.95.")
-    if both["r_hat"].max() > 1.01:
-        notes.append("Some R-hat exceeds 1.01: the chains disagree; sample with more tune and draws.")
-    return notes
+    return notes + _warnings(fit, both)

@@ -14,6 +14,8 @@ from bayesmix.errors import ArgumentError
 
 # A number that was computed, not printed, has more digits than any two programs share.
 COMPUTED_DIGITS = 7
+# Nobody prints more decimals, or more zeros before the point.
+MOST_DIGITS = 100
 
 _ESTIMATE_AND_ERROR = re.compile(r"^\s*(\S+)\s*\(\s*(\S+?)\s*\)\s*$")
 
@@ -93,14 +95,13 @@ def read_printed(given: Any, where: str = "A published number") -> Printed:
         exact = Decimal(_plain(text))
     except (InvalidOperation, TypeError):
         exact, text = Decimal("nan"), repr(given)
-    if not exact.is_finite():
+    exponent = exact.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > MOST_DIGITS or abs(exact.adjusted()) > MOST_DIGITS:
         raise ArgumentError(
             f"{where} is {given!r}.",
-            "Expected a finite number, or its digits as text.",
+            f"Expected a finite number of at most {MOST_DIGITS} decimals, or its digits as text.",
             'Write it as printed, with a decimal point: "12.6650".',
         )
-    exponent = exact.as_tuple().exponent
-    assert isinstance(exponent, int)
     return Printed(text, float(exact), -exponent)
 
 

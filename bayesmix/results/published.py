@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -16,6 +13,7 @@ import pandas as pd
 
 from bayesmix.errors import ArgumentError
 from bayesmix.results.printed import Printed, read_printed, split_error
+from bayesmix.results.toml_file import TomlFile, existing_file, one_of, read_toml_file
 
 Kind = Literal["fixed", "component", "statistic"]
 
@@ -23,7 +21,8 @@ Kind = Literal["fixed", "component", "statistic"]
 COLUMNS = ("estimate", "se", "t", "df", "sd")
 STATISTICS = ("criterion", "loglik", "aic", "bic", "n", "p")
 # The top of a TOML file; a model beside the numbers is for bayesmix.results.textbook.
-TOML_KEYS = ("title", "note", "model", "published")
+TOML_KEYS = ("title", "note", "model", "published", "erratum")
+TABLE_KEYS = ("name", "fixed", "variance_components", "statistics", "source", "method")
 PARAMETERS = re.compile(r"^(?:(?:var|sd)(?:\(.+\))?|(?:cov|corr)\(.+\)|icc)$")
 
 
@@ -139,7 +138,7 @@ class Published:
                 )
             found += self._read("component", level, parameter, value)
         for name, value in self.statistics.items():
-            _one_of(name, STATISTICS, f"'{self.name}' has a statistic")
+            one_of(name, STATISTICS, f"'{self.name}' has a statistic")
             found += self._read("statistic", "fit", name, value)
         return tuple(found)
 
@@ -153,7 +152,7 @@ class Published:
             value = {"estimate": estimate, **({} if se is None else {"se": se})}
         offered = {"fixed": COLUMNS[:4], "component": ("estimate", "se", "sd"), "statistic": ("estimate",)}[kind]
         for column in value:
-            _one_of(column, offered, f"{where} has")
+            one_of(column, offered, f"{where} has")
         if "estimate" not in value:
             raise ArgumentError(f"{where} has no estimate.", "Expected one.", 'Write {"estimate": ..., "se": ...}.')
         numbers = {column: read_printed(number, f"{column} of {where}") for column, number in value.items()}
@@ -203,7 +202,7 @@ class Published:
             twice = table.index[table.index.duplicated()][0]
             raise ArgumentError(f"The frame has the row {twice!r} twice.", "Expected every row once.", "Remove one.")
         for column in table.columns:
-            _one_of(column, COLUMNS, f"The table of '{name}' has")
+            one_of(column, COLUMNS, f"The table of '{name}' has")
         parts: dict[str, dict[Any, Any]] = {"fixed": {}, "components": {}, "statistics": {}}
         for label, row in table.iterrows():
             part, parameter = map(str, label if isinstance(label, tuple) else ("fixed", label))
@@ -231,7 +230,7 @@ class Published:
         -------
         Published
         """
-        file = _existing(path)
+        file = existing_file(path)
         try:
             table = pd.read_csv(file, dtype=str)
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as problem:
@@ -262,8 +261,7 @@ class Published:
         ArgumentError
             No such file, no such table, or a key it should not have.
         """
-        file = _existing(path)
-        found = published_tables(read_toml(file), file)
+        found = read_published(read_toml_file(path))
         if name is None and len(found) == 1:
             return found[0]
         names = [each.name for each in found]
@@ -308,60 +306,33 @@ def as_published(given: Any, number: int = 1) -> Published | None:
 
 def from_mapping(given: Mapping[str, Any], name: str) -> Published:
     """Published numbers from a mapping with the parameters of :class:`Published`."""
-    offered = ("name", "fixed", "variance_components", "statistics", "source", "method")
-    known_keys(given, offered, f"'{given.get('name', name)}'")
+    for key in given:
+        one_of(key, TABLE_KEYS, f"'{given.get('name', name)}' has a key")
     return Published(**{"name": name, **given})
 
 
-def read_toml(file: Path) -> dict[str, Any]:
-    """The content of a TOML file with the keys of a textbook model."""
-    try:
-        content = tomllib.loads(_existing(file).read_text(encoding="utf-8"), parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ArgumentError(f"{file.name} can not be read: {error}.", "Expected TOML.", "Correct the file.") from None
-    known_keys(content, TOML_KEYS, file.name)
-    return content
-
-
-def published_tables(content: Mapping[str, Any], file: Path) -> tuple[Published, ...]:
-    """Every [[published]] table of a TOML file."""
-    tables = content.get("published")
+def read_published(file: TomlFile) -> tuple[Published, ...]:
+    """Every [[published]] table of a TOML file, and nothing else at its top that should not be there."""
+    file.require_known(file.content, TOML_KEYS)
+    tables = file.content.get("published")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise ArgumentError(
-            f"{file.name} has no [[published]] table.",
+            f"{file.where('published')} has no [[published]] table.",
             "Expected at least one.",
             "Write [[published]] with two brackets, and see models/README.md.",
         )
-    single = len(tables) == 1
-    return tuple(from_mapping(table, file.stem if single else f"{file.stem} {i}") for i, table in enumerate(tables, 1))
+    return tuple(_read_table(file, number, len(tables) == 1) for number in range(len(tables)))
 
 
-def known_keys(table: Mapping[str, Any], offered: tuple[str, ...], where: str) -> None:
-    """Refuse keys that are not offered."""
-    for key in table:
-        _one_of(key, offered, f"{where} has a key")
-
-
-def _existing(path: str | Path) -> Path:
-    """The path of a file that is there."""
-    if not isinstance(path, str | Path):
-        raise ArgumentError(f"path={path!r}.", "Expected the path of a CSV or TOML file.", "Pass text or a Path.")
-    file = Path(path)
-    if not file.is_file():
-        raise ArgumentError(f"There is no file '{path}'.", "Expected a CSV or TOML file.", "Check the path.")
-    return file
-
-
-def nearest(name: str, offered: Iterable[str], otherwise: str = "Choose one of these.") -> str:
-    """The remedy for a name that is not offered."""
-    near = difflib.get_close_matches(str(name), list(offered), n=1, cutoff=0.4)
-    return f"Did you mean '{near[0]}'?" if near else otherwise
-
-
-def _one_of(name: Any, offered: tuple[str, ...], found: str) -> None:
-    """Refuse a name that is not offered."""
-    if name not in offered:
-        raise ArgumentError(f"{found} '{name}'.", f"Expected one of {', '.join(offered)}.", nearest(name, offered))
+def _read_table(file: TomlFile, number: int, single: bool) -> Published:
+    """One [[published]] table; what is wrong in it is told with its line."""
+    table = file.content["published"][number]
+    file.require_known(table, TABLE_KEYS, "published", number)
+    try:
+        return from_mapping(table, file.path.stem if single else f"{file.path.stem} {number + 1}")
+    except ArgumentError as error:
+        where = file.where("published", number)
+        raise ArgumentError(f"{where}, [[published]]: {error.found}", error.expected, error.remedy) from None
 
 
 def _flat(given: Mapping[Any, Any], name: str) -> Iterable[tuple[tuple[str, str], Any]]:

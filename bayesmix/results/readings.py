@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +14,8 @@ from bayesmix.results.components import component_index
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.posterior import covariance_draws
 from bayesmix.results.published import STATISTICS, Entry
+from bayesmix.results.spelling import row_key
 
-_CALL = re.compile(r"^(var|sd|cov|corr)\((.*)\)$")
 _COLUMNS = ["estimate", "se", "ci_low", "ci_high", "mcse"]
 
 
@@ -132,9 +131,9 @@ def find_row(entry: Entry, frame: pd.DataFrame, source: str) -> tuple[str, str]:
         There is none; with the nearest.
     """
     own = frame[frame["kind"] == entry.kind]
-    wanted = _key(entry.part, entry.parameter, entry.kind)
+    wanted = row_key(entry.part, entry.parameter, entry.kind)
     for part, parameter in own.index:
-        if _key(part, parameter, entry.kind) == wanted:
+        if row_key(part, parameter, entry.kind) == wanted:
             return str(part), str(parameter)
     if entry.kind == "component":
         offered = [f"{part} {parameter}" for part, parameter in own.index]
@@ -147,32 +146,3 @@ def find_row(entry: Entry, frame: pd.DataFrame, source: str) -> tuple[str, str]:
         f"Expected one of {', '.join(offered)}.",
         f"Did you mean '{near[0]}'?" if near else "Leave it out, or fit the model that it belongs to.",
     )
-
-
-def _key(part: str, parameter: str, kind: str) -> tuple[object, ...]:
-    """What does not depend on the spelling of a program: order within a name, brackets, how an intercept is called."""
-    level = tuple(sorted(part.split(":")))
-    if kind == "fixed":
-        return level, _effect_key(parameter)
-    call = _CALL.match(parameter)
-    if call is None:
-        return level, parameter
-    return level, call[1], tuple(sorted(map(_effect_key, _arguments(call[2]))))
-
-
-def _effect_key(name: str) -> tuple[str, ...]:
-    """An effect by its factors: ``sector[Catholic]:ses`` is lme4's ``ses:sectorCatholic``."""
-    plain = "Intercept" if name.strip() in ("(Intercept)", "intercept", "_cons", "1") else name.strip()
-    return tuple(sorted(re.sub(r"[\[\] ]", "", factor) for factor in plain.split(":")))
-
-
-def _arguments(text: str) -> list[str]:
-    """The effects of ``cov(a,b)``: split at commas outside brackets."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character in "([") - (character in ")]")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts

@@ -65,6 +65,12 @@ def test_cut_off_not_rounded(text: str, number: float, cut: bool) -> None:
     assert read_printed(text).cuts(number) is cut
 
 
+@pytest.mark.parametrize("text", ["1e400", "1e-400", "1e999999999", "-1e-999999999", "9e101", "0." + "0" * 101])
+def test_numbers_that_nobody_prints(text: str) -> None:
+    with pytest.raises(ArgumentError, match="at most 100 decimals"):
+        read_printed(text)
+
+
 def test_estimate_with_its_error() -> None:
     assert split_error("12.6650 (.1898)") == ("12.6650", ".1898")
     assert split_error("-0.0045( 0.001027 )") == ("-0.0045", "0.001027")

@@ -1,0 +1,162 @@
+"""The command ``bayesmix``: textbook models fitted and put beside their published numbers."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+import bayesmix as bx
+from bayesmix.errors import (
+    ArgumentError,
+    BayesmixError,
+    BayesmixWarning,
+    DataError,
+    DesignError,
+    FormulaError,
+    PriorError,
+)
+from bayesmix.results.errata import unexplained
+from bayesmix.results.textbook import Textbook, read_textbook, shipped_textbooks
+
+# Exit codes beside 0; 2 is also what click answers to a wrong option.
+NOT_REPRODUCED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+
+_EXAMPLES = """
+\b
+Examples:
+  bayesmix run hsb_ses               REML and posterior of a model that comes with bayesmix
+  bayesmix run london_slopes --reml  without sampling, in a second
+  bayesmix run my_model.toml --bayes --seed 1
+  bayesmix run --list                which models there are
+
+\b
+Exit status: 0 where the likelihood fit reproduces every published number that has no stated erratum,
+1 where it does not, 2 where the file or the command is wrong, 130 after Ctrl-C. A posterior alone reproduces
+nothing: 0.
+"""
+
+
+def main(arguments: Sequence[str] | None = None, program: str = "bayesmix") -> None:
+    """Run the command and leave with its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the command line.
+    program : str
+        How the command was called.
+    """
+    try:
+        status = commands.main(arguments, prog_name=program, standalone_mode=False)
+    except BayesmixError as error:
+        click.echo(f"Error: {error}", err=True)
+        status = WRONG_INPUT
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+@click.group(epilog="bayesmix run --help has examples.")
+@click.version_option(bx.__version__, prog_name="bayesmix")
+def commands() -> None:
+    """Bayesian multilevel models, beside the exact REML fit that checks them."""
+
+
+@commands.command(epilog=_EXAMPLES)
+@click.argument("file", required=False)
+@click.option("--reml", is_flag=True, help="Fit by likelihood only: REML, or ML where the file says so.")
+@click.option("--bayes", is_flag=True, help="Sample the posterior only.")
+@click.option("--both", is_flag=True, help="Do both; so it is by default.")
+@click.option("--seed", type=int, help="A whole number; the same seed gives the same draws.")
+@click.option("--list", "listed", is_flag=True, help="List the models that come with bayesmix.")
+def run(file: str | None, reml: bool, bayes: bool, both: bool, seed: int | None, listed: bool) -> int:
+    """Fit a textbook model and print it beside its published numbers.
+
+    FILE is a TOML file, or the name of a model that comes with bayesmix.
+    """
+    if listed:
+        for name in shipped_textbooks():
+            click.echo(f"{name:24}{read_textbook(name).title}")
+        return 0
+    if file is None:
+        raise ArgumentError(
+            "run was given no file.",
+            "Expected a TOML file or the name of a model.",
+            "For instance 'bayesmix run hsb_ses'; 'bayesmix run --list' has the names.",
+        )
+    with _plain_warnings():
+        book = read_textbook(file)
+        model = _model(book)
+        click.echo(_heading(book))
+        likelihood = reml or both or not bayes
+        fits: list[Any] = []
+        if likelihood:
+            fits.append(model.reml() if book.method == "REML" else model.ml())
+        if bayes or both or not reml:
+            fits.append(model.sample(seed=seed, progress=sys.stdout.isatty()))
+        found = bx.compare(*fits, *book.published)
+        click.echo(f"\n{found}\n")
+        for fit in fits:
+            if isinstance(fit, bx.BayesFit):
+                click.echo("\n".join(f"Posterior: {line}" for line in fit.draws_in_words()))
+    for erratum in book.errata:
+        about = f" ({', '.join(erratum.numbers)})" if erratum.numbers else ""
+        click.echo(f"Erratum of {erratum.source}{about}: {erratum.words}")
+    if not likelihood:
+        click.echo("A posterior mean is no estimate; run without --bayes to see whether the numbers are reproduced.")
+        return 0
+    left = unexplained(found, book.published, book.errata)
+    for source, numbers in left.items():
+        click.echo(f"Not reproduced, {source}: {', '.join(numbers)}.")
+    if not left:
+        click.echo("Every published number is reproduced" + (", errata aside." if book.errata else "."))
+    return NOT_REPRODUCED if left else 0
+
+
+def _heading(book: Textbook) -> str:
+    """What is fitted to what, and where the numbers come from."""
+    data = book.csv.name if book.csv is not None else f"data set {book.dataset}"
+    means = f", means by {book.means_by}" if book.means_by else ""
+    weights = f", weights {book.weights}" if book.weights else ""
+    lines = [book.title, f"{book.formula}    ({data}{means}{weights})"]
+    if book.priors != "default":
+        named = {"preset": book.priors} if isinstance(book.priors, str) else book.priors
+        lines.append("Priors: " + "; ".join(f"{name} {prior}" for name, prior in named.items()))
+    lines += [f"{each.name}: {each.source}" for each in book.published if each.source]
+    return "\n".join([*lines, *([book.note] if book.note else [])])
+
+
+def _model(book: Textbook) -> bx.Model:
+    """The model of a file; what is wrong with it is told with its line."""
+    try:
+        return bx.Model(book.formula, book.data(), **book.options)
+    except (FormulaError, DataError, DesignError, PriorError) as error:
+        key = "priors" if isinstance(error, PriorError) else "formula"
+        where = f"{book.file.where('model', key)}, {key}"
+        raise type(error)(f"{where}: {error.found}", error.expected, error.remedy) from None
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings of bayesmix as a line on standard error, without the place in the code; others as they are."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
+            if issubclass(category, BayesmixWarning):
+                click.echo(f"Note: {message}", err=True)
+            else:
+                shown(message, category, *rest, **options)
+
+        warnings.simplefilter("always", BayesmixWarning)
+        warnings.showwarning = show
+        yield
