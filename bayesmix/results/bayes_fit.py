@@ -137,7 +137,7 @@ class BayesFit(Fit, PosteriorChecks):
         """mean, sd, ci_low, ci_high of combinations (rows, p) of the fixed effects."""
         if df is not None:
             refuse_unknown("contextual_effect", {"df": df}, ("x", "level", "within", "between", "prob"), _OF_ESTIMATES)
-        draws = _all_draws(self.parameters.beta @ contrasts.T)
+        draws = all_draws(self.parameters.beta @ contrasts.T)
         return pd.DataFrame(_group_summary(draws, prob), index=index)
 
     def fixed_effects(self, *, prob: float = 0.95, **unknown: Any) -> pd.DataFrame:
