@@ -22,7 +22,7 @@ from bayesmix.design.coding import (
 )
 from bayesmix.design.frame import Column, Numbers, as_categories, frame_length, read_columns
 from bayesmix.design.groups import Grouping, Tree, build_tree, match_cells
-from bayesmix.design.heights import pooled_notes, require_level_predictors
+from bayesmix.design.heights import pooled_notes, require_contrasts, require_level_predictors
 from bayesmix.design.levels import Level, make_level, read_levels
 from bayesmix.design.rank import aliased_columns
 from bayesmix.design.rows import complete_rows, only_group, require_complete, response_values, sum_offsets
@@ -271,6 +271,7 @@ def build_design(specification: Specification, data: Any, weights: Any = None) -
     wanted: dict[Any, ModelColumn] = {CONSTANT.key: CONSTANT}
     for column in [*fixed, *(effect for coded in bars for effect, _ in coded)]:
         wanted.setdefault(column.key, column)
+    require_contrasts(specification, columns)
     require_level_predictors(specification, columns, memory, group, n)
     notes += _ordered_notes(tuple(wanted.values()), columns) + pooled_notes(specification, factors, columns)
     place = {key: i for i, key in enumerate(wanted)}

@@ -14,6 +14,7 @@ from bayesmix.design.transforms import Memory, calls_of, evaluate, evaluate_powe
 from bayesmix.errors import DesignError
 from bayesmix.specification import Call, Factor, Name, Specification
 from bayesmix.specification.factors import render
+from bayesmix.specification.terms import Term
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -88,6 +89,33 @@ def require_level_predictors(
             if between
             else "Put it into the equation of a lower level, or correct these groups.",
         )
+
+
+def require_contrasts(specification: Specification, columns: Mapping[str, Column]) -> None:
+    """Refuse level equations in which a category varies without the coefficient it is a contrast to.
+
+    A formula would give every label a column of its own there, so that the intercept (or slope) varied too.
+
+    Raises
+    ------
+    DesignError
+        Names the coefficient.
+    """
+    if not specification.by_levels:
+        return
+    for bar in specification.groups:
+        for term in bar.effects:
+            for factor in term.factors:
+                rest = Term(tuple(other for other in term.factors if other != factor))
+                if categorical_column(factor, columns) is not None and (rest not in bar.effects or not bar.correlated):
+                    base = rest.label if rest.factors else "Intercept"
+                    raise DesignError(
+                        f"At level '{':'.join(bar.grouping)}' the coefficient of '{term.label}' varies, and {base}, to "
+                        f"which its labels are contrasts, does not vary in correlation with it.",
+                        f"'{factor.text}' holds categories: alone, each of its labels would vary, {base} with them.",
+                        f"Give {base} an equation of that level, correlated with this one, or code '{factor.text}' as "
+                        "0 and 1.",
+                    )
 
 
 def pooled_notes(

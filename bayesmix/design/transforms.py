@@ -265,5 +265,9 @@ def _call(
         known = {**_means_by_label(values, groups), **memory.group_means[call]}
         means = np.array([known[label] for label in groups.labels])
         between = means[groups.codes]
-        return between if function == "between" else values - between
+        if function == "between":
+            return between
+        # What is constant in a group is 0 within it, not the rounding of its mean.
+        within = values - between
+        return np.where(np.abs(within) <= 1e-12 * np.abs(between), 0.0, within)
     return values

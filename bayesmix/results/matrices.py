@@ -204,13 +204,14 @@ def build_matrices(
 
 
 def _row_labels(design: Design, order: Integers) -> pd.Index[Any]:
-    """Groups of each row, the nested ones from the top, and its place among the rows used."""
+    """Groups of each row, the nested ones from the top, and its label in the data."""
     if design.tree is None:
-        return pd.RangeIndex(design.n, name="row")
+        return design.row_index.rename("row") if design.row_index.nlevels == 1 else pd.RangeIndex(design.n, name="row")
     depth = design.tree.depth
     levels = [*reversed(design.levels[:depth]), *design.levels[depth:]]
     labels = [pd.Index(level.grouping.labels).take(level.grouping.codes[order]) for level in levels]
-    return pd.MultiIndex.from_arrays([*labels, order], names=[*(level.name for level in levels), "row"])
+    rows = design.row_index[order] if design.row_index.nlevels == 1 else order
+    return pd.MultiIndex.from_arrays([*labels, rows], names=[*(level.name for level in levels), "row"])
 
 
 def _members(design: Design, groups: Any, level: str | None) -> NDArray[np.bool_]:

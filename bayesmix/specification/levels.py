@@ -217,7 +217,7 @@ def _substitute(model: LevelEquations) -> Specification:
     combination = sorted(found.terms.values(), key=lambda term: len(term.factors))
     offsets = [f"offset({write_factor(offset)})" for offset in reader.offsets]
     text = f"{write_factor(reader.response)} ~ {' + '.join([write_sum(combination), *offsets, *bars])}"
-    return replace(parse_formula(text), level_predictors=tuple(dict.fromkeys(predictors)))
+    return replace(parse_formula(text), level_predictors=tuple(dict.fromkeys(predictors)), by_levels=True)
 
 
 def _groupings(names: Sequence[str], combined: Mapping[str, bool], reader: Reader) -> list[tuple[str, ...]]:

@@ -130,6 +130,8 @@ class Specification:
         The bars.
     level_predictors : tuple of LevelPredictor
         What level equations promise of the data. The model is the same without it, so it does not count in comparisons.
+    by_levels : bool
+        Whether it was written level by level; it does not count either.
     """
 
     formula: str
@@ -138,6 +140,7 @@ class Specification:
     offsets: tuple[Factor, ...] = ()
     groups: tuple[GroupTerm, ...] = ()
     level_predictors: tuple[LevelPredictor, ...] = field(default=(), compare=False, repr=False)
+    by_levels: bool = field(default=False, compare=False, repr=False)
 
     @property
     def columns(self) -> tuple[str, ...]:

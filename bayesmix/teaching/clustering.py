@@ -17,8 +17,9 @@ Floats = NDArray[np.float64]
 def design_effect(n: Any, rho: float, *, rho_x: float = 1.0, **unknown: Any) -> float:
     """How many times larger groups make the variance of a mean, or of a slope, than independent rows would.
 
-    1 + (n - 1) rho rho_x, with n = sum n_j^2 / sum n_j where groups differ in size: exact for a mean, a predictor of
-    groups (rho_x = 1), and the least-squares slope of one predictor, all under varying intercepts. Of a fit:
+    1 + (n - 1) rho rho_x, under varying intercepts: exact for a mean, with n = sum n_j^2 / sum n_j where groups differ
+    in size, and among groups of one size for a predictor of groups (rho_x = 1) and the least-squares slope of one
+    predictor; where sizes differ these depend on which groups have which values. Of a fit:
     :meth:`LikelihoodFit.design_effect`.
 
     Parameters

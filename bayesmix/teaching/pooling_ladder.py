@@ -287,6 +287,8 @@ def _groups(design: Design, ladder: Ladder) -> pd.DataFrame:
 
 def _left_out(design: Design, ladder: Ladder, asked: Any) -> Integers:
     """Places of the groups to leave out: those asked for, or the one furthest out."""
+    if asked is None and ladder.rows.n_groups < 3:
+        return np.array([], np.int64)  # nothing to compare is left
     if asked is None:
         beta = ladder.alone.beta
         if ladder.alone.complete.sum() < 2:

@@ -32,7 +32,7 @@ def to_long(
     id : str
         The column that names the person.
     columns : sequence of str, or mapping
-        The columns that hold the measurements, in the order of time. A mapping of column to time,
+        The columns that hold the measurements, in the order the rows are to have. A mapping of column to time,
         ``{"week0": 0, "week1": 1, "week6": 6}``, gives unequally spaced times; a mapping of name to list of columns,
         ``{"pain": [...], "dose": [...]}``, several measured variables.
     times : sequence, optional
@@ -45,7 +45,7 @@ def to_long(
     Returns
     -------
     DataFrame
-        Persons in the order of the data, each in the order of time: id, all other columns, time, then the measurements.
+        Persons in the order of the data, each in that of columns: id, all other columns, time, then the measurements.
 
     Raises
     ------

@@ -180,7 +180,10 @@ def _drawer(
     fixed: bool,
 ) -> Callable[[], Study]:
     """Draws of one study and its test."""
-    design = open_study(rng)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", BayesmixWarning)
+        design = open_study(rng)
+    _require_groups(told)
     truth = read_truth(design, parameters)
     _require_effect(design, effect)
     if fixed:
@@ -198,6 +201,18 @@ def _drawer(
         return _test(LikelihoodFit(drawn, products, maximise(products)), effect, df)
 
     return study
+
+
+def _require_groups(told: list[warnings.WarningMessage]) -> None:
+    """Refuse a size at which the fixed effects take all that the groups differ in; give other warnings as they came."""
+    for one in told:
+        if "fixed effects of its own" in str(one.message):
+            raise ArgumentError(
+                f"A study of this size can not be analysed. {one.message}",
+                "Expected more groups than fixed effects that are constant within them.",
+                "Ask for larger sizes.",
+            )
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _test(fit: LikelihoodFit, effect: str, df: str) -> Study:

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+import bayesmix as bx
 from bayesmix.design.frame import read_columns
 from bayesmix.design.transforms import evaluate, learn
+from bayesmix.errors import BayesmixWarning
 from bayesmix.specification import parse_formula
 
 FRAME = pd.DataFrame(
@@ -91,3 +93,11 @@ REMEMBERED = [
 @pytest.mark.parametrize(("text", "expected"), REMEMBERED)
 def test_new_data_are_transformed_by_what_the_fit_learned(text: str, expected: np.ndarray) -> None:
     assert_allclose(values(text, NEW), expected, rtol=1e-14)
+
+
+def test_what_is_constant_in_its_groups_is_zero_within(hsb: pd.DataFrame) -> None:
+    """A predictor of schools has no deviations within schools: dropped with a warning, not fitted to rounding."""
+    with pytest.warns(BayesmixWarning, match=r"within\(meanses\)"):
+        model = bx.Model("math ~ within(meanses) + between(meanses) + (1 | school)", hsb)
+    assert model.design.dropped == ("within(meanses)",)
+    assert not model.design.values[:, 1].any()

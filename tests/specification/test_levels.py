@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bayesmix as bx
-from bayesmix.errors import BayesmixError, FormulaError
+from bayesmix.errors import BayesmixError, DesignError, FormulaError
 from bayesmix.specification import Specification, parse_formula
 from bayesmix.specification.levels import LevelEquations
 
@@ -174,3 +175,22 @@ def test_any_text(text: str, place: str) -> None:
 def test_shown_as_the_call_that_makes_it() -> None:
     shown = repr(LevelEquations("y ~ x", {"g": {"Intercept": "m", "x": ""}}, {"g": ["x"]}, False))
     assert eval(shown, {"bx": bx}) == bx.levels("y ~ x", g={"Intercept": "m", "x": ""}, fixed=["x"], correlated=False)
+
+
+@pytest.mark.parametrize(
+    ("equation", "options"),
+    [
+        ("math ~ sex", {"school": {"sex": ""}}),
+        ("math ~ sex", {"school": {"Intercept": "", "sex": ""}, "correlated": False}),
+        ("math ~ ses * sex", {"school": {"Intercept": "", "ses:sex": "sector"}}),
+    ],
+)
+def test_contrasts_need_what_they_are_contrasts_to(equation: str, options: dict[str, Any], hsb: pd.DataFrame) -> None:
+    """Alone, every label would have a column of its own, and the intercept (or slope) would vary too."""
+    with pytest.raises(DesignError, match="labels are contrasts"):
+        bx.Model(bx.levels(equation, **options), hsb)
+
+
+def test_contrasts_beside_the_intercept(hsb: pd.DataFrame) -> None:
+    by_levels = bx.Model(bx.levels("math ~ sex", school={"Intercept": "", "sex": ""}), hsb)
+    assert by_levels.reml().criterion == bx.Model("math ~ sex + (sex | school)", hsb).reml().criterion

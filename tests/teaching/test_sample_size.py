@@ -175,3 +175,18 @@ def test_growth_in_three_levels_keeps_its_level_and_its_power() -> None:
     some = run(formula, truth | {"year:tx": 0.2}, "year:tx", **options).iloc[0]
     exact = noncentral(0.2, some["sd"], some["df"])
     assert abs(some["power"] - exact) < 4 * np.sqrt(exact * (1 - exact) / 600) + 0.03  # the sd is itself estimated
+
+
+def test_groups_that_their_predictor_takes_up() -> None:
+    """Two schools and a treatment of schools: nothing is left to test with, which is an error and not a row."""
+    with pytest.raises(ArgumentError, match="can not be analysed"):
+        bx.power(
+            "score ~ treated + (1 | school)",
+            {"Intercept": 0, "treated": 0, "sd(Intercept | school)": 0.4, "sigma": 1},
+            "treated",
+            sizes={"school": 2, "pupil": 10},
+            predictors={"treated": ("school", "binary")},
+            n=5,
+            seed=1,
+            progress=False,
+        )

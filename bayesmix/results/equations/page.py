@@ -70,6 +70,9 @@ def model_equations(design: Design, notation: Any = "gamma", values: Any = None)
     algebra, why = make_algebra(design, name, fixed)
     sections = _by_level(algebra) if why is None else ()
     notes = [why] if why else []
+    if design.crossed:
+        letters = [f"{algebra.notation.own_index(number)} {level.name}" for number, level in enumerate(design.levels)]
+        notes.append(f"Indices: {', '.join(letters)}.")
     notes.append(intercept_meaning(design))
     if fixed is not None:
         notes.append("Numbers are estimates; of a posterior, its means.")

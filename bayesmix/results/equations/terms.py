@@ -185,10 +185,7 @@ def _without_levels(design: Design, varying: list[list[Columns]], heights: Mappi
     if not design.levels:
         return ""
     if design.crossed:
-        return (
-            "The levels are crossed, not each within the next: the combined equation is all there is. "
-            "An index stands for the groups of one level."
-        )
+        return "The levels are crossed, not each within the next: the combined equation is all there is."
     high = too_high(varying, heights.__getitem__)
     if high is None:
         return None
