@@ -14,12 +14,9 @@ from bayesmix.datasets import list_datasets, load_dataset
 from bayesmix.errors import ArgumentError, BayesmixError
 from bayesmix.results.errata import Erratum, read_errata
 from bayesmix.results.published import Published, read_published
-from bayesmix.results.textbook_model import OPTIONS, mistaken_key, read_specification
+from bayesmix.results.textbook_model import KEYS, TEXTS, mistaken_key, read_specification
 from bayesmix.results.toml_file import TomlFile, nearest, read_toml_file
 from bayesmix.specification import Specification
-
-_TEXTS = ("data", "csv", "formula", "equation", "means_by", "weights")
-_MODEL = (*_TEXTS[:4], "levels", *OPTIONS, "method", "means_by", "weights", "priors")
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class Textbook:
 
     def place(self, error: BayesmixError) -> str:
         """File, line and key that an error of the model belongs to."""
-        keys = mistaken_key(self.specification, self.by_levels, error)
+        keys = mistaken_key(self.specification, tuple(self.file.content["model"].get("levels", ())), error)
         return f"{self.file.where(*keys)}, {keys[-1]}"
 
     def data(self) -> pd.DataFrame:
@@ -165,8 +162,8 @@ def read_textbook(path: str | Path) -> Textbook:
         raise ArgumentError(
             f"{file.where('model')} has no [model].", "Expected data and formula.", "See models/README.md."
         )
-    file.require_known(model, _MODEL, "model")
-    for key in _TEXTS:
+    file.require_known(model, KEYS, "model")
+    for key in TEXTS:
         _optional_text(file, model.get(key, ""), "model", key)
     method = model.get("method", "REML")
     if method not in ("REML", "ML"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -11,7 +11,10 @@ from bayesmix.results.toml_file import Key, TomlFile
 from bayesmix.specification import Specification, columns_of, levels, parse_formula
 from bayesmix.specification.level_texts import Reader
 
+TEXTS = ("data", "csv", "formula", "equation", "means_by", "weights")
 OPTIONS = ("fixed", "correlated", "nested")
+# What [model] may hold.
+KEYS = (*TEXTS[:4], "levels", *OPTIONS, "method", "means_by", "weights", "priors")
 # Looking for a wrong equation makes the model again and again.
 _MOST_EQUATIONS = 200
 
@@ -84,7 +87,9 @@ def _read_levels(file: TomlFile, model: Mapping[str, Any]) -> Specification:
                 raise ArgumentError(
                     f"{file.where('model', 'levels', name, coefficient)}: the equation of '{coefficient}' is {text!r}.",
                     "Expected text.",
-                    f'Write {coefficient} = "", or predictors joined by "+".',
+                    f"Write {coefficient} above [model.levels]."
+                    if coefficient in KEYS
+                    else f'Write {coefficient} = "", or predictors joined by "+".',
                 )
     options = {key: model[key] for key in OPTIONS if key in model}
     try:
@@ -130,14 +135,14 @@ def _by_option(tables: _Tables, options: _Options) -> Iterator[tuple[tuple[Key, 
         yield ("model", key), tables, chosen
 
 
-def mistaken_key(specification: Specification, by_levels: bool, error: BayesmixError) -> tuple[Key, ...]:
+def mistaken_key(specification: Specification, level_names: Sequence[str], error: BayesmixError) -> tuple[Key, ...]:
     """The key of a file that an error about model and data belongs to.
 
     Parameters
     ----------
     specification : Specification
-    by_levels : bool
-        Whether the file writes it level by level.
+    level_names : sequence of str
+        Levels of which the file has equations; none beside a formula.
     error : BayesmixError
 
     Returns
@@ -146,7 +151,7 @@ def mistaken_key(specification: Specification, by_levels: bool, error: BayesmixE
     """
     if isinstance(error, PriorError):
         return ("model", "priors")
-    if not by_levels:
+    if not level_names:
         return ("model", "formula")
     for predictor in specification.level_predictors:
         if f"equation of '{predictor.coefficient}' at level '{predictor.level}'" in error.found:
@@ -154,9 +159,15 @@ def mistaken_key(specification: Specification, by_levels: bool, error: BayesmixE
     for predictor in specification.level_predictors:
         if any(f"'{column}'" in error.found for column in columns_of(predictor.factor.expression)):
             return ("model", "levels", predictor.level, predictor.coefficient)
+    for name in level_names:
+        if f"'{name}'" in error.found:
+            return ("model", "levels", name)
     return ("model", "equation")
 
 
 def _placed(file: TomlFile, keys: tuple[Key, ...], error: FormulaError) -> FormulaError:
     """An error that begins with file, line and key."""
-    return FormulaError(f"{file.where(*keys)}, {keys[-1]}: {error.found}", error.expected, error.remedy)
+    remedy = error.remedy
+    if keys[:2] == ("model", "levels") and keys[-1] in KEYS:
+        remedy = f"If {keys[-1]} is meant for [model], write it above [model.levels]; else: {remedy}"
+    return FormulaError(f"{file.where(*keys)}, {keys[-1]}: {error.found}", error.expected, remedy)

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesmix as bx
-from bayesmix.errors import ArgumentError, DesignError, FormulaError
+from bayesmix.errors import ArgumentError, DataError, DesignError, FormulaError
 from bayesmix.results.errata import not_reproduced, unexplained
 from bayesmix.results.textbook import Textbook, read_textbook, shipped_textbooks
 
@@ -58,9 +58,9 @@ def test_posteriors_agree_with_their_likelihood_fits(name: str) -> None:
 
 
 def test_which_models_there_are() -> None:
-    assert len(FILES) >= 33
+    assert len(FILES) >= 36
     expected = {"hsb", "london", "batting", "sleepstudy", "orthodont", "egsingle", "dyestuff", "dyestuff2", "pastes"}
-    assert {name.split("_")[0] for name in FILES} >= expected | {"penicillin", "machines"}
+    assert {name.split("_")[0] for name in FILES} >= expected | {"penicillin", "machines", "centres"}
     assert list(shipped_textbooks()) == FILES
 
 
@@ -202,6 +202,12 @@ def test_order_and_nesting_of_levels(tmp_path: Path) -> None:
         (SCHOOL, f'nested = "no"\n{SCHOOL}', "line 6, nested: "),
         (SCHOOL, f"fixd = []\n{SCHOOL}", r"line 6: \[model\] has a key 'fixd'"),
         (SCHOOL, f"[model.levels.empty]\n{SCHOOL}", "line 6, empty: Level 'empty' has no equation"),
+        (
+            'ses = "sector"',
+            'ses = ""\nmethod = "ML"',
+            "line 9, method: .*If method is meant for .model., write",
+        ),
+        ('ses = "sector"', 'ses = ""\nfixed = ["ses"]', "line 9: .* Write fixed above .model.levels"),
         (SCHOOL, '[model.levels."a/b"]', "line 7, Intercept: The level 'a/b' is written as several"),
         (SCHOOL, '[model.levels.""]', "line 7, Intercept: "),
         (EQUATIONS, "levels = { school = 3 }\n", "line 6: level 'school' is 3"),
@@ -227,6 +233,10 @@ def test_an_error_of_the_data_has_the_line_of_its_equation(tmp_path: Path) -> No
     with pytest.raises(DesignError) as caught:
         model_of(book)
     assert book.place(caught.value) == "mine.toml, line 8, ses"
+    book = read_textbook(written(FULL.replace("levels.school", "levels.scool"), tmp_path))
+    with pytest.raises(DataError) as missing:
+        model_of(book)
+    assert book.place(missing.value) == "mine.toml, line 6, scool"
     assert book.place(DesignError("Something else.", "", "")) == "mine.toml, line 4, equation"
 
 
