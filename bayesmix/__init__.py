@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bayesmix.results.likelihood_ratio import LikelihoodRatioTest, lrt
     from bayesmix.results.loaded_fit import load
     from bayesmix.results.published import Published
+    from bayesmix.results.textbook import read_textbook, shipped_textbooks
     from bayesmix.results.wald_test import WaldTest, wald
     from bayesmix.specification.levels import levels
     from bayesmix.teaching.clustering import design_effect, effective_size
@@ -55,6 +56,8 @@ _HOMES = {
     "load_dataset": "bayesmix.datasets",
     "pooling": "bayesmix.teaching.pooling_ladder",
     "predictions": "bayesmix.results.interpret",
+    "read_textbook": "bayesmix.results.textbook",
+    "shipped_textbooks": "bayesmix.results.textbook",
     "slopes": "bayesmix.results.interpret",
     "lrt": "bayesmix.results.likelihood_ratio",
     "type1_curve": "bayesmix.teaching.type_one",
@@ -98,6 +101,8 @@ __all__ = [
     "pooling",
     "power",
     "predictions",
+    "read_textbook",
+    "shipped_textbooks",
     "simulate",
     "simulate_hospitals",
     "slopes",

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,9 @@ from bayesmix.errors import (
     PriorError,
 )
 from bayesmix.results.errata import unexplained
-from bayesmix.results.textbook import Textbook, read_textbook, shipped_textbooks
+
+if TYPE_CHECKING:
+    from bayesmix.results.textbook import Textbook
 
 # Exit codes beside 0; 2 is also what click answers to a wrong option.
 NOT_REPRODUCED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
@@ -84,8 +86,8 @@ def run(file: str | None, reml: bool, bayes: bool, both: bool, seed: int | None,
     FILE is a TOML file, or the name of a model that comes with bayesmix.
     """
     if listed:
-        for name in shipped_textbooks():
-            click.echo(f"{name:24}{read_textbook(name).title}")
+        for name in bx.shipped_textbooks():
+            click.echo(f"{name:24}{bx.read_textbook(name).title}")
         return 0
     if file is None:
         raise ArgumentError(
@@ -94,9 +96,11 @@ def run(file: str | None, reml: bool, bayes: bool, both: bool, seed: int | None,
             "For instance 'bayesmix run hsb_ses'; 'bayesmix run --list' has the names.",
         )
     with _plain_warnings():
-        book = read_textbook(file)
+        book = bx.read_textbook(file)
         model = _model(book)
         click.echo(_heading(book))
+        if book.by_levels:
+            click.echo(f"\n{model.equations().short}")
         likelihood = reml or both or not bayes
         fits: list[Any] = []
         if likelihood:
@@ -138,11 +142,9 @@ def _heading(book: Textbook) -> str:
 def _model(book: Textbook) -> bx.Model:
     """The model of a file; what is wrong with it is told with its line."""
     try:
-        return bx.Model(book.formula, book.data(), **book.options)
+        return bx.Model(book.specification, book.data(), **book.options)
     except (FormulaError, DataError, DesignError, PriorError) as error:
-        key = "priors" if isinstance(error, PriorError) else "formula"
-        where = f"{book.file.where('model', key)}, {key}"
-        raise type(error)(f"{where}: {error.found}", error.expected, error.remedy) from None
+        raise type(error)(f"{book.place(error)}: {error.found}", error.expected, error.remedy) from None
 
 
 @contextmanager

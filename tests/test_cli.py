@@ -93,6 +93,13 @@ def test_priors_of_the_file(command: Any, no_sampling: list[dict[str, Any]], tmp
     assert "Priors: preset brms" in command("run", changed(tmp_path, 'method = "REML"', 'priors = "brms"')).out
 
 
+def test_equations_of_a_model_written_by_levels(command: Any) -> None:
+    found = command("run", "hsb_means", "--reml")
+    assert found.status == 0 and "math ~ meanses + (1 | school)    (data set hsb)" in found.out
+    assert "Level 2 (groups j): school\n  β₀ⱼ = γ₀₀ + γ₀₁ meansesⱼ + u₀ⱼ\n" in found.out
+    assert "Level 2" not in command("run", "hsb_random", "--reml").out
+
+
 def test_maximum_likelihood_where_the_file_says_so(command: Any) -> None:
     found = command("run", "hsb_ses_ml", "--reml")
     assert found.status == 0 and "ML beside lme4" in found.out
@@ -161,6 +168,21 @@ def test_wrong_files(old: str, new: str, words: str, command: Any, tmp_path: Pat
     assert found.out == "" or "'slope'" in words
     assert found.err.startswith("Error: ") and words in found.err
     assert found.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("new", "words"),
+    [
+        ("meansees", "mine.toml, line 10, Intercept: The data have no column 'meansees'"),
+        ("u0j", "mine.toml, line 10, Intercept: In the equation of 'Intercept' at level 'school'"),
+        ("sex", "mine.toml, line 10, Intercept: The predictor 'sex' in the equation of 'Intercept' at level 'school'"),
+    ],
+)
+def test_wrong_equations(new: str, words: str, command: Any, tmp_path: Path) -> None:
+    file = changed(tmp_path, 'Intercept = "meanses"', f'Intercept = "{new}"', "hsb_means")
+    found = command("run", file, "--reml")
+    assert found.status == 2 and found.out == ""
+    assert words in found.err and found.err.count("\n") == 1
 
 
 def test_warnings_are_one_line(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Textbook models as TOML files: data, formula and published numbers, never code."""
+"""Textbook models as TOML files: data, formula or level equations, and published numbers, never code."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Literal
 import pandas as pd
 
 from bayesmix.datasets import list_datasets, load_dataset
-from bayesmix.errors import ArgumentError
+from bayesmix.errors import ArgumentError, BayesmixError
 from bayesmix.results.errata import Erratum, read_errata
 from bayesmix.results.published import Published, read_published
+from bayesmix.results.textbook_model import KEYS, TEXTS, mistaken_key, read_specification
 from bayesmix.results.toml_file import TomlFile, nearest, read_toml_file
-
-_MODEL = ("data", "csv", "formula", "method", "means_by", "weights", "priors")
+from bayesmix.specification import Specification
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,10 @@ class Textbook:
         Name of a data set that comes with bayesmix; None where the data are a CSV file.
     csv : Path or None
         The CSV file beside the TOML file.
-    formula : str
+    specification : Specification
+        The model, read from a formula or from level equations.
+    by_levels : bool
+        Whether the file writes it level by level.
     method : {"REML", "ML"}
     means_by : str or None
         A grouping column: the model is fitted to one row per group, the means of the numeric columns.
@@ -48,8 +51,8 @@ class Textbook:
     -----
     To fit it::
 
-        book = read_textbook("hsb_ses")
-        fit = bx.Model(book.formula, book.data(), **book.options).reml()
+        book = bx.read_textbook("hsb_ses")
+        fit = bx.Model(book.specification, book.data(), **book.options).reml()
         bx.compare(fit, *book.published)
     """
 
@@ -58,7 +61,8 @@ class Textbook:
     note: str
     dataset: str | None
     csv: Path | None
-    formula: str
+    specification: Specification
+    by_levels: bool
     method: Literal["REML", "ML"]
     means_by: str | None
     weights: str | None
@@ -67,9 +71,19 @@ class Textbook:
     errata: tuple[Erratum, ...]
 
     @property
+    def formula(self) -> str:
+        """The formula, as written or as the level equations make it."""
+        return self.specification.formula
+
+    @property
     def options(self) -> dict[str, Any]:
-        """What a model takes beside formula and data."""
+        """What a model takes beside specification and data."""
         return {"weights": self.weights, "priors": self.priors}
+
+    def place(self, error: BayesmixError) -> str:
+        """File, line and key that an error of the model belongs to."""
+        keys = mistaken_key(self.specification, tuple(self.file.content["model"].get("levels", ())), error)
+        return f"{self.file.where(*keys)}, {keys[-1]}"
 
     def data(self) -> pd.DataFrame:
         """The data set or the CSV file, or the means of its groups.
@@ -101,8 +115,8 @@ def shipped_textbooks() -> dict[str, Path]:
 
     Examples
     --------
-    >>> from bayesmix.results.textbook import shipped_textbooks
-    >>> "hsb_ses" in shipped_textbooks()
+    >>> import bayesmix as bx
+    >>> "hsb_ses" in bx.shipped_textbooks()
     True
     """
     package = Path(str(files("bayesmix")))
@@ -128,12 +142,16 @@ def read_textbook(path: str | Path) -> Textbook:
     ------
     ArgumentError
         No such file, no TOML, or a key that is missing or should not be there; with the line.
+    FormulaError
+        A formula that can not be read, or equations of a level or a coefficient that is not there; with the line.
 
     Examples
     --------
-    >>> from bayesmix.results.textbook import read_textbook
-    >>> read_textbook("hsb_ses").formula
+    >>> import bayesmix as bx
+    >>> bx.read_textbook("hsb_ses").formula
     'math ~ ses + (ses | school)'
+    >>> bx.read_textbook("hsb_means").formula  # written as two equations
+    'math ~ meanses + (1 | school)'
     """
     file = read_toml_file(_find(path))
     published = read_published(file)
@@ -144,11 +162,9 @@ def read_textbook(path: str | Path) -> Textbook:
         raise ArgumentError(
             f"{file.where('model')} has no [model].", "Expected data and formula.", "See models/README.md."
         )
-    file.require_known(model, _MODEL, "model")
-    for key in ("formula", "data", "csv", "means_by", "weights"):
+    file.require_known(model, KEYS, "model")
+    for key in TEXTS:
         _optional_text(file, model.get(key, ""), "model", key)
-    if not model.get("formula"):
-        raise ArgumentError(f"{file.where('model')}: no formula.", "Expected text.", 'Add formula = "y ~ x".')
     method = model.get("method", "REML")
     if method not in ("REML", "ML"):
         raise ArgumentError(
@@ -161,7 +177,8 @@ def read_textbook(path: str | Path) -> Textbook:
         file.content.get("note", ""),
         dataset,
         csv,
-        model["formula"],
+        read_specification(file, model),
+        "equation" in model,
         method,
         model.get("means_by"),
         model.get("weights"),

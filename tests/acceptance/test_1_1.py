@@ -1,6 +1,7 @@
 """Foundations: the concepts of a first lecture, each shown on data. The lecture itself has no numbers.
 
-With other parts of the package: pooling as one table, level equations, the contrast between and within, figures.
+Left to the figures: the tree of a multilevel structure, pooling and shrinkage as pictures, and the correlation within
+groups as a curve. What they draw is here: ``groups``, ``bx.pooling(...).shrinkage``, ``within_group_correlation``.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesmix as bx
-from tests.printed import printed
+from tests.printed import printed, run_textbook
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,62 @@ def test_three_level_growth_as_written(growth: bx.Model) -> None:
     assert len(fit.theta) == 3 + 10
 
 
+def test_three_level_growth_by_levels(growth: bx.Model, dataset: Callable[[str], pd.DataFrame]) -> None:
+    """From equations to the formula and back, and the equations as the lecture prints them, with female for TX."""
+    written = bx.levels(
+        "math ~ year",
+        {
+            "childid": {"Intercept": "female", "year": "female"},
+            "schoolid": {"Intercept": "", "year": "", "female": "", "year:female": ""},
+        },
+    )
+    assert (written.fixed, written.groups) == (growth.specification.fixed, growth.specification.groups)
+    assert growth.level_equations().specification.groups == growth.specification.groups
+    by_levels = bx.Model(written, dataset("egsingle"))
+    assert by_levels.level_equations() == growth.level_equations()
+    assert by_levels.reml().criterion == pytest.approx(growth.reml().criterion, abs=1e-6)
+    text = by_levels.equations().text
+    assert text == growth.equations().text
+    printed_lines = [
+        "mathᵢⱼₖ = β₀ⱼₖ + β₁ⱼₖ yearᵢⱼₖ + Rᵢⱼₖ",
+        "β₀ⱼₖ = γ₀₀ₖ + γ₀₁ₖ female[Male]ⱼₖ + U₀ⱼₖ",
+        "β₁ⱼₖ = γ₁₀ₖ + γ₁₁ₖ female[Male]ⱼₖ + U₁ⱼₖ",
+        "γ₀₀ₖ = δ₀₀₀ + V₀ₖ",
+        "γ₁₀ₖ = δ₁₀₀ + V₁ₖ",
+        "γ₀₁ₖ = δ₀₁₀ + V₂ₖ",
+        "γ₁₁ₖ = δ₁₁₀ + V₃ₖ",
+    ]
+    assert [line for line in printed_lines if f"  {line}\n" not in text] == []
+    assert "(U₀ⱼₖ, U₁ⱼₖ) ~ N(0, " in text and "(V₀ₖ, V₁ₖ, V₂ₖ, V₃ₖ) ~ N(0, " in text
+
+
+def test_three_level_growth_by_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of level equations; numbers of lme4 1.1-31 for the formula."""
+    out = run_textbook("egsingle_growth", capsys)
+    numbers = ["-0.53453", "0.79881", "-0.41366", "-0.06146", "0.62877", "16303.9971"]
+    assert [number for number in [*numbers, "γ₁₁ₖ = δ₁₁₀ + V₃ₖ"] if number not in out] == []
+
+
+def test_no_complete_and_partial_pooling(hsb: pd.DataFrame) -> None:
+    """One call; each analysis by NumPy, and the schools between their own means and the mean of all."""
+    ladder = bx.pooling(bx.Model("math ~ 1 + (1 | school)", hsb))
+    schools = hsb.groupby("school", observed=True)["math"].agg(["mean", "size"])
+    table = ladder.table.xs("Intercept", level="term")
+    assert_allclose(table.loc["aggregated", "estimate"], schools["mean"].mean(), rtol=1e-10)
+    assert_allclose(table.loc["disaggregated", "estimate"], hsb["math"].mean(), rtol=1e-10)
+    assert_allclose(table.loc["disaggregated", "se"], hsb["math"].std() / np.sqrt(7185), rtol=1e-10)
+    assert_allclose(table.loc["per group", "sd"], schools["mean"].std(), rtol=1e-10)
+    tau, residual = ladder.fit.variance_components()["estimate"]
+    weights = 1 / (tau + residual / schools["size"])
+    assert_allclose(table.loc["partial (REML)", "estimate"], np.average(schools["mean"], weights=weights), rtol=1e-10)
+    assert_allclose(table.loc["partial (REML)", ["se", "sd"]], [weights.sum() ** -0.5, np.sqrt(tau)], rtol=1e-8)
+    own = ladder.shrinkage.xs("Intercept", level="effect").loc[schools.index]
+    assert_allclose(own["no_pooling"], schools["mean"], rtol=1e-10)
+    low, high = (function(own["no_pooling"], own["fixed"]) for function in (np.minimum, np.maximum))
+    assert own["partial_pooling"].between(low, high).all()
+    assert ladder.analyses["gets_wrong"].str.len().gt(50).all()
+
+
 def test_from_least_squares_to_varying_slopes(hsb: pd.DataFrame) -> None:
     """The order of the lecture; each step has a test, AIC and BIC, and smaller is better."""
     right = ["ses", "ses + (1 | school)", "ses + (ses || school)", "ses + (ses | school)"]
@@ -120,3 +177,15 @@ def test_what_centring_makes_of_the_intercept(hsb: pd.DataFrame) -> None:
     own = within.shrinkage().xs("Intercept", level="effect")["no_pooling"]
     means = hsb.groupby("school", observed=True)["math"].mean()
     assert_allclose(own[means.index], means, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("term", "words"),
+    [
+        ("centre(ses)", "where ses is at its mean over the rows (0.0001434), in a school whose residual is 0"),
+        ("within(ses)", "where ses is at the mean of its own school, in a school whose residual is 0"),
+        ("within(ses)", "the intercept of each school is its own mean, not adjusted"),
+    ],
+)
+def test_what_the_intercept_means_in_words(term: str, words: str, hsb: pd.DataFrame) -> None:
+    assert words in bx.Model(f"math ~ {term} + (1 | school)", hsb).intercept_meaning()

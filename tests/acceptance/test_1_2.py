@@ -1,7 +1,8 @@
 """The London schools: five analyses, as the command and the fits show them.
 
-School by school (analysis 3), the 128 extra parameters (4), the likelihood ratios, the null model and the degrees of
-freedom are tested in tests/reference/test_published.py. Left to later: Reisby's data, which were not published.
+Each analysis with all its digits is tested in tests/teaching/test_pooling_ladder.py; the likelihood ratios, the null
+model and the degrees of freedom in tests/reference/test_published.py. Left to the figures: the spaghetti plot. Left to
+later: Reisby's data, which were not published.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesmix as bx
+from bayesmix.teaching.pooling_ladder import PoolingLadder
 from tests.printed import printed, run_textbook
+
+
+@pytest.fixture(scope="module")
+def ladder(dataset: Callable[[str], pd.DataFrame]) -> PoolingLadder:
+    return bx.pooling(bx.Model("normexam ~ standLRT + (standLRT | school)", dataset("exam")))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +42,29 @@ def test_the_command(name: str, numbers: list[str], capsys: pytest.CaptureFixtur
     assert [number for number in numbers if number not in out] == []
 
 
+def test_five_analyses_in_one_table(ladder: PoolingLadder) -> None:
+    """The digits of the page; .939371 and .116515 are cut off there, and so .939 and .116."""
+    table = ladder.table
+    assert printed(table.loc["aggregated", ["estimate", "se"]], 3) == ["0.005", "0.040", "0.884", "0.116"]
+    assert printed(table.loc["disaggregated", ["estimate", "se"]], 3) == ["-0.001", "0.013", "0.595", "0.013"]
+    own = table.loc["per group", ["estimate", "sd", "se"]]
+    assert printed(own.loc["Intercept"], 3) == ["-0.068", "0.519", "0.064"]
+    assert printed(np.floor(own.loc["standLRT"] * 1000) / 1000, 3) == ["0.424", "0.939", "0.116"]
+    assert ladder.group_terms["df_extra"].tolist() == [0, 64, 64]
+    assert printed(table.loc["partial (REML)", ["estimate", "se"]], 5) == ["-0.01165", "0.04011", "0.55653", "0.02011"]
+    assert printed(ladder.groups.loc["28", ["Intercept", "standLRT"]], 3) == ["-0.773", "0.282"]
+
+
+def test_two_pupils_rule_the_school_by_school_analysis(ladder: PoolingLadder) -> None:
+    """School 48, slope -6.90: slopes .425 (sd .939) with it, .539 (.177) without; partial pooling does not mind."""
+    assert ladder.left_out == ("48",) and ladder.groups.loc["48", "n"] == 2
+    slopes = ladder.influence.xs("standLRT", level="term")
+    assert printed(ladder.groups.loc["48", "standLRT"], 2) == ["-6.90"]
+    columns = ["estimate", "sd", "without", "sd_without"]
+    assert printed(slopes.loc["per group", columns], 3) == ["0.425", "0.939", "0.539", "0.177"]
+    assert abs(slopes.loc["partial (REML)", "change"]) < 0.002
+
+
 def test_variables(dataset: Callable[[str], pd.DataFrame]) -> None:
     """School and student, exam and reading test, gender of both, averages, verbal reasoning and intake bands."""
     frame = dataset("exam")
@@ -53,6 +83,8 @@ def test_the_ecological_fallacy(dataset: Callable[[str], pd.DataFrame]) -> None:
     assert within < 0.57 < 0.85 < between
     own = frame.assign(x=frame["standLRT"] - frame.groupby("school", observed=True)["standLRT"].transform("mean"))
     assert within == pytest.approx(np.polyfit(own["x"], own["normexam"], 1)[0], rel=1e-6)
+    context = both.contextual_effect("standLRT")["estimate"]
+    assert_allclose(context[["within", "between", "contextual"]], [within, between, between - within], rtol=1e-10)
 
 
 def test_a_predictor_of_schools_is_not_known_from_4059_rows(dataset: Callable[[str], pd.DataFrame]) -> None:
@@ -61,6 +93,13 @@ def test_a_predictor_of_schools_is_not_known_from_4059_rows(dataset: Callable[[s
     pupils = bx.Model("normexam ~ schavg", frame).reml().fixed_effects()["se"]["schavg"]
     schools = bx.Model("normexam ~ schavg + (1 | school)", frame).reml().fixed_effects()["se"]["schavg"]
     assert pupils < schools / 2
+    ladder = bx.pooling(bx.Model("normexam ~ schavg + (1 | school)", frame))
+    assert ladder.analyses["units"].loc[["aggregated", "disaggregated"]].tolist() == [65, 4059]
+    errors = ladder.table.xs("schavg", level="term")["se"]
+    assert_allclose(errors[["disaggregated", "partial (REML)"]], [pupils, schools], rtol=1e-6)
+    # Means of schools are honest about it, though each counts alike.
+    assert 0.8 < errors["aggregated"] / schools < 1.25
+    assert "predictors of the groups suffer likewise" in ladder.analyses.loc["disaggregated", "gets_wrong"]
 
 
 def test_an_effect_of_a_category_varies_by_school(dataset: Callable[[str], pd.DataFrame]) -> None:

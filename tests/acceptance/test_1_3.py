@@ -1,7 +1,8 @@
 """Correlated data: the variance of an observation and the covariance of two, by time.
 
-With other parts of the package: matrices and fixtures A and B, long and wide data, the type I error of the naive test,
-compound symmetry. Left to later: residual variances that differ by group or time.
+The 36 values of the type I error are in tests/teaching/test_type_one.py, the entries of fixtures A and B as symbols in
+tests/results/test_matrices.py. Left to the figures: the three curves of the type I error. Left to later: residual
+variances that differ by group or time.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from numpy.testing import assert_allclose
 import bayesmix as bx
 from tests import dense
 from tests.bayes import dense_problem
+from tests.printed import printed
 
 # The twelve rows of the page: four visits of three people.
 ROWS = {1: (3.0, 3.6, 4.4, 5.1), 2: (2.5, 2.8, 3.2, 3.9), 3: (3.5, 3.9, 4.2, 5.1)}
@@ -36,11 +38,9 @@ def test_variance_of_an_observation_and_covariance_of_two(sleep: bx.LikelihoodFi
     covariance = s00 + (days[:, None] + days) * s01 + days[:, None] * days * s11
     found = sleep.within_group_correlation("Days", days, kind="covariance")["estimate"].unstack().to_numpy()
     assert_allclose(found, covariance, rtol=1e-10)
-    V = dense_problem(bx.Model(sleep.design.specification, bx.load_dataset("sleepstudy"))).variance(
-        [covariance_of(sleep)], residual
-    )
-    assert_allclose(V[:10, :10], covariance + residual * np.eye(10), rtol=1e-10)
-    assert_allclose(V[:10, 10:], 0, atol=1e-12)
+    found = bx.Model(sleep.design.specification, bx.load_dataset("sleepstudy")).matrices(sleep)
+    assert_allclose(found.V_of("308"), covariance + residual * np.eye(10), rtol=1e-10)
+    assert found.V.structure == "18 blocks of 10 x 10" and found.R.structure == "diagonal"
     correlation = covariance / np.sqrt(variance[:, None] * variance)
     found = sleep.within_group_correlation("Days", days)["estimate"].unstack().to_numpy()
     off = ~np.eye(10, dtype=bool)
@@ -49,17 +49,66 @@ def test_variance_of_an_observation_and_covariance_of_two(sleep: bx.LikelihoodFi
     assert np.all(np.diff(variance) > 0) and np.all(np.diff(correlation[0]) < 0)
 
 
-def covariance_of(fit: bx.LikelihoodFit) -> np.ndarray:
-    return fit.covariances()["Subject"].to_numpy()
+# Rows of three people with 3, 2 and 2 visits, and of two with 3 and 2: sizes of Z, of G, and of the blocks of V.
+FIXTURES = [
+    ([3, 2, 2], "y ~ 1 + (1 | id)", {"id": 0.4, "residual": 0.1}, (7, 3), [3, 2, 2]),
+    ([3, 2], "y ~ time + (time | id)", {"id": [[0.4, 0.05], [0.05, 0.2]], "residual": 0.1}, (5, 4), [3, 2]),
+]
+
+
+@pytest.mark.parametrize(("visits", "formula", "values", "shape", "blocks"), FIXTURES)
+def test_fixtures_a_and_b(
+    visits: list[int], formula: str, values: dict[str, object], shape: tuple[int, int], blocks: list[int]
+) -> None:
+    """V = ZGZ' + R, in blocks; sigma^2 on the diagonal alone."""
+    rows = [(str(person), t, ROWS[person][t - 1]) for person, n in enumerate(visits, 1) for t in range(1, n + 1)]
+    found = bx.Model(formula, pd.DataFrame(rows, columns=["id", "time", "y"])).matrices(values)
+    Z, G, R, V = (matrix.to_numpy() for matrix in (found.Z, found.G, found.R, found.V))
+    assert Z.shape == shape and G.shape == (shape[1], shape[1]) and V.shape == (shape[0], shape[0])
+    assert_allclose(V, Z @ G @ Z.T + R, rtol=1e-14)
+    assert_allclose(R, 0.1 * np.eye(len(V)), rtol=1e-14)
+    inside = np.zeros_like(V, dtype=bool)
+    for stop, n in zip(np.cumsum(blocks), blocks, strict=True):
+        inside[stop - n : stop, stop - n : stop] = True
+    assert (V[~inside] == 0).all() and (V[inside] > 0).all()
+    # Times 1 and 2 of the first person: no residual variance in their covariance.
+    expected = 0.4 if shape[1] == 3 else 0.4 + (1 + 2) * 0.05 + 1 * 2 * 0.2
+    assert V[0, 1] == pytest.approx(expected, rel=1e-14)
+
+
+def test_negative_correlation_within_groups(dataset: Callable[[str], pd.DataFrame]) -> None:
+    """In closed form (MSB - MSW)/(MSB + (n - 1) MSW), below 0 where a variance of groups must stay at 0."""
+    for name, negative in (("dyestuff2", True), ("dyestuff", False)):
+        frame = dataset(name)
+        model = bx.Model("Yield ~ 1 + (1 | Batch)", frame)
+        groups = frame.groupby("Batch", observed=True)["Yield"]
+        between, within = 5 * groups.mean().var(), groups.var().mean()
+        found = model.compound_symmetry()
+        assert found.rho == pytest.approx((between - within) / (between + 4 * within), rel=1e-6)
+        assert (found.rho < 0) == negative == model.reml().singular
+        V = model.matrices(found).V_of("A").to_numpy()
+        assert V[0, 1] / V[0, 0] == pytest.approx(found.rho, rel=1e-10) and np.linalg.eigvalsh(V)[0] > 0
+        if not negative:
+            assert found.rho == pytest.approx(float(model.reml().icc().loc["Batch", "estimate"]), rel=1e-6)
+
+
+def test_type_one_error_for_three_numbers_of_groups() -> None:
+    """What three figures of k = 2, 3, 5 show: from .05 at no correlation upwards, the more the more groups."""
+    curve = bx.type1_curve(k=(2, 3, 5), n=10, rho=np.linspace(0, 0.9, 19))["type1_error"].unstack("k").to_numpy()
+    assert_allclose(curve[0], 0.05, rtol=1e-10)
+    assert (np.diff(curve, axis=0) > 0).all() and (np.diff(curve[1:], axis=1) > 0).all()
+    assert printed(curve[[2, 10, 18]], 3) == [
+        "0.165", "0.223", "0.315", "0.534", "0.740", "0.918", "0.828", "0.964", "0.998",
+    ]  # fmt: skip
 
 
 def test_long_data(dataset: Callable[[str], pd.DataFrame]) -> None:
-    """Three people of two groups, too few for a slope that varies, enough for an intercept."""
-    frame = pd.DataFrame(
-        [(person, visit, y) for person, row in ROWS.items() for visit, y in enumerate(row, 1)],
-        columns=["id", "time", "y"],
-    )
-    assert frame.shape == (12, 3)
+    """Three people, too few for a slope that varies, enough for an intercept; from wide rows by one call."""
+    wide = pd.DataFrame.from_dict(ROWS, orient="index", columns=["t1", "t2", "t3", "t4"]).rename_axis("id")
+    frame = bx.to_long(wide.reset_index(), id="id", columns=["t1", "t2", "t3", "t4"])
+    rows = [[person, visit, y] for person, row in ROWS.items() for visit, y in enumerate(row, 1)]
+    assert frame.to_numpy().tolist() == rows
+    assert frame["y"].tolist() == dataset("growth12")["y"].tolist()
     fit = bx.Model("y ~ time + (1 | id)", frame).reml()
     # Balanced: the slope is that of the means, and its variance that within people.
     means = frame.groupby("time")["y"].mean()
@@ -87,7 +136,7 @@ def test_unequal_spacing_and_missing_times(dataset: Callable[[str], pd.DataFrame
     assert frame.groupby("Subject", observed=True).size().nunique() > 2
     problem = dense_problem(model)
     assert fit.criterion == pytest.approx(
-        dense.absolute_deviance(problem, [covariance_of(fit)], fit.sigma**2, reml=True), rel=1e-9
+        dense.absolute_deviance(problem, [fit.covariances()["Subject"].to_numpy()], fit.sigma**2, reml=True), rel=1e-9
     )
 
 

@@ -1,7 +1,7 @@
 """High School and Beyond: from least squares to varying slopes, and the tests of each.
 
-F and sums of squares of least squares are in tests/reference/test_published.py. With other parts of the package:
-equations in the notation mu/eta, figures. Slips of the slides that are not followed: 64 independent observations, 1785
+F and sums of squares of least squares are in tests/reference/test_published.py. Left to the figures: residuals of one
+school. Slips of the slides that are not followed: 64 independent observations, 1785
 cases and 1783 degrees of freedom (7185 and 7183), 12.74 + 3.19 ses (12.75 + 3.18).
 """
 
@@ -69,6 +69,24 @@ def test_shares_explained_by_least_squares(hsb: pd.DataFrame) -> None:
         assert_allclose(fit.fixed_effects()["df"], left, rtol=1e-10)
         if left == 158:
             assert printed(1 - fit.sigma**2 / (total / 159), 4) == ["0.6132"]
+
+
+def test_substitution_step_by_step(hsb_model: bx.Model, hsb_reml: bx.LikelihoodFit) -> None:
+    """mu and eta as the slides write them, the composite error in brackets at the end; with estimates on request."""
+    equations = hsb_model.equations(notation="mu")
+    steps = [
+        "mathᵢⱼ = β₀ⱼ + β₁ⱼ(sesᵢⱼ) + εᵢⱼ",
+        "β₀ⱼ = μ₀ + η₀ⱼ",
+        "β₁ⱼ = μ₁ + η₁ⱼ",
+        "mathᵢⱼ = (μ₀ + η₀ⱼ) + (μ₁ + η₁ⱼ)(sesᵢⱼ) + εᵢⱼ",
+        "mathᵢⱼ = μ₀ + μ₁(sesᵢⱼ) + [η₀ⱼ + η₁ⱼ(sesᵢⱼ) + εᵢⱼ]",
+    ]
+    places = [equations.text.find(f"  {step}\n") for step in steps]
+    assert -1 not in places and places == sorted(places)
+    assert r"(\mu_{0} + \eta_{0j}) + (\mu_{1} + \eta_{1j})(\mathrm{ses}_{ij})" in equations.latex
+    filled = hsb_model.equations(notation="mu", values=hsb_reml).text
+    assert "mathᵢⱼ = 12.665 + 2.3938(sesᵢⱼ) + [η₀ⱼ + η₁ⱼ(sesᵢⱼ) + εᵢⱼ]" in filled
+    assert all(number in filled for number in ("4.8286", "0.41293", "36.83"))
 
 
 def test_degrees_of_freedom(hsb_reml: bx.LikelihoodFit, full: bx.LikelihoodFit) -> None:

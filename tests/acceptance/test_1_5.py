@@ -1,9 +1,9 @@
 """An overview of mixed models: treatment centres, batting averages, shrunken residuals and tests of parameters.
 
-The identities of the treatment centres' standard errors are in tests/inference/test_balanced.py, the batting data in
-tests/datasets/test_batting.py. With other parts of the package: look-alike data of the treatment centres, matrices,
-the simulator of patients, physicians and hospitals. Left to later: fits of guImmun and of that study, marginal models
-under a logit.
+The identities of the treatment centres' standard errors are in tests/inference/test_balanced.py, their look-alike data
+against all numbers of the slides in tests/datasets/test_centres.py, the batting data in tests/datasets/test_batting.py,
+the claims about 100,000 patients over several seeds in tests/teaching/test_hospitals.py. Left to the figures: the lines
+of the centres. Left to later: fits of guImmun and of the study of hospitals, marginal models under a logit.
 """
 
 from collections.abc import Callable
@@ -28,12 +28,83 @@ def batting(dataset: Callable[[str], pd.DataFrame]) -> bx.LikelihoodFit:
     [
         ("batting", ["0.2850", "0.0052", "54.77", "-0.0045", "0.0010", "-4.38", "0.000531", "0.000105"]),
         ("batting", ["19.00", "379.00", "containment (as SAS)"]),
+        ("centres", ["66.9", "10.2", "-1.0", "412.8", "293.6", "-38.1", "27.3", "these look alike"]),
         ("batting_pooled", ["0.2850", "0.0017", "162.87", "0.0025", "-1.82"]),
     ],
 )
 def test_the_command(name: str, numbers: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     out = run_textbook(name, capsys)
     assert [number for number in numbers if number not in out] == []
+
+
+@pytest.fixture(scope="module")
+def centres(dataset: Callable[[str], pd.DataFrame]) -> bx.Model:
+    return bx.Model("outcome ~ use + (use | centre)", dataset("centres"))
+
+
+def test_both_notations(centres: bx.Model) -> None:
+    """Emphasis on the hierarchy: two levels of equations. On fixed and random: y = X beta + Z u + e."""
+    text = centres.equations().text
+    assert "Level 1 (rows ij)" in text and "β₀ⱼ = γ₀₀ + u₀ⱼ" in text and "[u₀ⱼ + u₁ⱼ useᵢⱼ + εᵢⱼ]" in text
+    fit = centres.reml()
+    found = centres.matrices(fit)
+    u = fit.group_effects()["estimate"].to_numpy()
+    assert found.Z.columns.get_level_values("effect").tolist() == ["Intercept", "use"] * 4
+    predicted = found.X.to_numpy() @ fit.fixed_effects()["estimate"].to_numpy() + found.Z.to_numpy() @ u
+    assert_allclose(predicted, fit.fitted()[found.order], rtol=1e-10)
+    assert fit.n_parameters == 6
+
+
+def test_variance_and_shrunken_residuals_by_matrices(centres: bx.Model) -> None:
+    """V = Z Omega Z' + W, and u = Omega Z'V^-1(y - X beta), intercepts 66.9 + (12.9, 11.7, 5.7, -30.2) on the slide."""
+    fit = centres.reml()
+    found = centres.matrices(fit)
+    X, Z, G, R, V = (matrix.to_numpy() for matrix in (found.X, found.Z, found.G, found.R, found.V))
+    assert_allclose(V, Z @ G @ Z.T + R, rtol=1e-12)
+    assert_allclose(G, np.kron(np.eye(4), fit.covariances()["centre"]), rtol=1e-12)
+    beta = np.linalg.solve(X.T @ np.linalg.solve(V, X), X.T @ np.linalg.solve(V, found.y))
+    assert_allclose(beta, fit.fixed_effects()["estimate"], rtol=1e-8)
+    u = G @ Z.T @ np.linalg.solve(V, found.y - X @ beta)
+    assert_allclose(u, fit.group_effects()["estimate"], rtol=1e-7)
+    assert_allclose(u.reshape(4, 2), [[12.9, -0.86], [11.7, -1.03], [5.7, -0.98], [-30.2, 2.87]], atol=0.15)
+
+
+def test_predictors_of_centres_by_levels(centres: bx.Model, dataset: Callable[[str], pd.DataFrame]) -> None:
+    """A predictor z of centres for intercepts and for slopes, as equations and as a formula."""
+    frame = dataset("centres")
+    frame["z"] = frame["centre"].map({"1": 0.0, "2": 1.0, "3": 0.5, "4": 3.0}).astype(float)
+    by_levels = bx.Model(bx.levels("outcome ~ use", centre={"Intercept": "z", "use": "z"}), frame)
+    assert "β₁ⱼ = γ₁₀ + γ₁₁ zⱼ + u₁ⱼ" in by_levels.equations().text
+    plain = bx.Model("outcome ~ use * z + (use | centre)", frame).reml()
+    assert_allclose(by_levels.reml().fixed_effects()["estimate"], plain.fixed_effects()["estimate"], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_priors_move_a_correlation_near_minus_one(centres: bx.Model) -> None:
+    """-.98 by REML; the prior of correlations, LKJ(2) with mean 0, draws it towards 0 where centres are four."""
+    post = centres.sample(seed=20, progress=False, target_accept=0.95)
+    row = post.variance_components().loc[("centre", "corr(Intercept,use)")]
+    reml = centres.reml().variance_components().loc[("centre", "corr(Intercept,use)"), "estimate"]
+    assert printed(reml, 3) == ["-0.984"]
+    assert row["mean"] > reml + 0.02 and row["r_hat"] < 1.02
+
+
+def test_three_claims_about_hospitals() -> None:
+    """Patients: the same conclusions. Hospitals: others, and overstated. Physicians: effects too near to 0."""
+    size = {"patients": 30_000, "physicians": 1_500, "hospitals": 120, "hospital_sd": 1.2}
+    table = pd.concat([bx.compare_conclusions(bx.simulate_hospitals(**size, seed=seed)) for seed in range(5)])
+    differ = table["differ"].groupby("level").mean()
+    assert differ["patient"] < 0.05 and differ["physician"] < 0.2 and differ["hospital"] > 0.44
+    none = table.xs("hospital", level="level").query("truth == 0")
+    false = (none[["traditional_p", "grouped_p"]] < 0.05).mean()
+    assert false["traditional_p"] > 0.5
+    assert abs(false["grouped_p"] - 0.05) < 4 * np.sqrt(0.05 * 0.95 / len(none))
+    physicians = table.xs("specialist", level="factor")
+    share = physicians["traditional"] / physicians["truth"]
+    # Zeger, Liang & Albert (1988): smaller by 1/sqrt(1 + .346 variance), here of hospitals and physicians together.
+    assert abs(share.mean() - 1 / np.sqrt(1 + 0.346 * (1.2**2 + 0.3**2))) < 4 * share.sem()
+    nearer = physicians["traditional"] - physicians["grouped"]
+    assert nearer.mean() < -3 * nearer.sem()
 
 
 def test_batting_errors_and_p_values(batting: bx.LikelihoodFit, dataset: Callable[[str], pd.DataFrame]) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
 import bayesmix as bx
-from bayesmix.errors import ArgumentError
+from bayesmix.errors import ArgumentError, DataError, DesignError, FormulaError
 from bayesmix.results.errata import not_reproduced, unexplained
 from bayesmix.results.textbook import Textbook, read_textbook, shipped_textbooks
 
@@ -16,7 +17,7 @@ FILES = sorted(path.stem for path in MODELS.glob("*.toml"))
 
 
 def model_of(book: Textbook) -> bx.Model:
-    return bx.Model(book.formula, book.data(), **book.options)
+    return bx.Model(book.specification, book.data(), **book.options)
 
 
 def fit_of(book: Textbook) -> bx.LikelihoodFit:
@@ -57,9 +58,9 @@ def test_posteriors_agree_with_their_likelihood_fits(name: str) -> None:
 
 
 def test_which_models_there_are() -> None:
-    assert len(FILES) >= 33
+    assert len(FILES) >= 36
     expected = {"hsb", "london", "batting", "sleepstudy", "orthodont", "egsingle", "dyestuff", "dyestuff2", "pastes"}
-    assert {name.split("_")[0] for name in FILES} >= expected | {"penicillin", "machines"}
+    assert {name.split("_")[0] for name in FILES} >= expected | {"penicillin", "machines", "centres"}
     assert list(shipped_textbooks()) == FILES
 
 
@@ -86,6 +87,164 @@ def test_an_erratum_covers_its_numbers_only(tmp_path: Path) -> None:
     book = read_textbook(changed("hsb_ses", ', "fixed ses df"]', "]", tmp_path))
     found = bx.compare(fit_of(book), *book.published)
     assert unexplained(found, book.published, book.errata) == {"lmerTest": ["fixed ses df"]}
+
+
+# Models written level by level, and what they are as formulas.
+BY_LEVELS = {
+    "hsb_full": "math ~ meanses*cses + sector*cses + (cses | school)",
+    "hsb_fixed_slopes": "math ~ meanses*cses + sector*cses + (1 | school)",
+    "hsb_means": "math ~ meanses + (1 | school)",
+    "egsingle_growth": "math ~ year*black + (year | schoolid:childid) + (year*black | schoolid)",
+}
+
+
+def assert_same_fit(book: Textbook, formula: str) -> None:
+    """The numbers of a formula, whatever the order of its terms and of the columns in them."""
+
+    def by_term(values: pd.Series) -> pd.Series:
+        return values.rename(lambda name: ":".join(sorted(name.split(":")))).sort_index()
+
+    ours, theirs = fit_of(book), bx.Model(formula, book.data()).reml()
+    assert ours.criterion == pytest.approx(theirs.criterion, rel=1e-10)
+    for column in ("estimate", "se"):
+        one, other = (by_term(fit.fixed_effects(df="z")[column]) for fit in (ours, theirs))
+        assert list(one.index) == list(other.index)
+        assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    assert list(ours.covariances()) == list(theirs.covariances())
+    for level, covariance in theirs.covariances().items():
+        found = ours.covariances()[level].loc[covariance.index, covariance.columns]
+        assert_allclose(found, covariance, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", BY_LEVELS)
+def test_levels_give_the_fit_of_the_formula(name: str) -> None:
+    book = read_textbook(name)
+    assert book.by_levels and not read_textbook("hsb_random").by_levels
+    assert_same_fit(book, BY_LEVELS[name])
+
+
+def test_which_are_written_by_levels() -> None:
+    assert [name for name in FILES if read_textbook(name).by_levels] == sorted(BY_LEVELS)
+
+
+FULL = """
+[model]
+data = "hsb"
+equation = "math ~ ses"
+
+[model.levels.school]
+Intercept = "meanses + sector"
+ses = "sector"
+
+[[published]]
+[published.fixed]
+Intercept = "12.1"
+"""
+SCHOOL = "[model.levels.school]"
+EQUATIONS = FULL[FULL.index(SCHOOL) : FULL.index("\n[[published]]")]
+
+
+def written(text: str, folder: Path) -> Path:
+    file = folder / "mine.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("options", "formula"),
+    [
+        ("", "math ~ ses*sector + meanses + (ses | school)"),
+        ('fixed = ["ses"]', "math ~ ses*sector + meanses + (1 | school)"),
+        ("correlated = false", "math ~ ses*sector + meanses + (ses || school)"),
+        ("correlated = { school = [['ses'], ['Intercept']] }", "math ~ ses*sector + meanses + (ses || school)"),
+        ("fixed = { school = ['Intercept'] }\nnested = false", "math ~ ses*sector + meanses + (0 + ses | school)"),
+    ],
+)
+def test_options_of_levels(options: str, formula: str, tmp_path: Path) -> None:
+    book = read_textbook(written(FULL.replace(SCHOOL, f"{options}\n{SCHOOL}"), tmp_path))
+    assert_same_fit(book, formula)
+
+
+def test_order_and_nesting_of_levels(tmp_path: Path) -> None:
+    """Tables from the lowest level to the highest; names of children are unique."""
+    text = FULL.replace("hsb", "egsingle").replace("math ~ ses", "math ~ year").replace('ses = "sector"', "year = ''")
+    child = "[model.levels.childid]\nIntercept = 'black'\nyear = ''\n"
+    text = text.replace(SCHOOL, f"nested = false\n{child}[model.levels.schoolid]").replace("meanses + sector", "")
+    book = read_textbook(written(text, tmp_path))
+    assert book.formula == "math ~ year + black + (year | childid) + (year | schoolid)"
+    joined = read_textbook(written(text.replace("nested = false", ""), tmp_path))
+    assert "(year | schoolid:childid)" in joined.formula
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('ses = "sector"', 'sess = "sector"', "line 8, sess: Level 'school' has an equation of 'sess'"),
+        ('ses = "sector"', 'ses = "sector +"', "line 8, ses: In the equation of 'ses' at level 'school'"),
+        ('ses = "sector"', 'ses = "u1j"', "line 8, ses: .*residual"),
+        ('ses = "sector"', 'ses = "sector"\nmeanses = ""', "line 9, meanses: Level 'school' has an equation of"),
+        ('ses = "sector"', 'ses = "open(1)"', "line 8, ses: "),
+        ('ses = "sector"', 'ses = "ses"', "line 8, ses: .*explains its own slope"),
+        ('ses = "sector"', "ses = 3", "line 8: the equation of 'ses' is 3"),
+        ('ses = "sector"', "ses = ['sector']", r"line 8: the equation of 'ses' is \['sector'\]"),
+        ("math ~ ses", "math ~ ses +", "line 4, equation: In the equation of the rows"),
+        ("math ~ ses", "math ~ ses + (1 | school)", "line 4, equation: In the equation of the rows, the bar"),
+        ("math ~ ses", "", "line 2: no formula and no equation"),
+        ('"math ~ ses"', "3", "line 4: equation is 3"),
+        ("equation = ", 'formula = "math ~ ses"\nequation = ', "line 2: formula and equation"),
+        ("equation = ", "formula = ", "line 6: levels beside a formula"),
+        (SCHOOL, f'fixed = ["sess"]\n{SCHOOL}', "line 6, fixed: fixed names 'sess'"),
+        (SCHOOL, f'fixed = "ses"\n{SCHOOL}', "line 6, fixed: fixed='ses'"),
+        (SCHOOL, f'fixed = ["ses", "Intercept"]\n{SCHOOL}', "line 6, fixed: .*nothing varies"),
+        (SCHOOL, f"fixed = {{ scool = ['ses'] }}\n{SCHOOL}", "line 6, fixed: fixed names the level 'scool'"),
+        (SCHOOL, f"correlated = 0.5\n{SCHOOL}", "line 6, correlated: "),
+        (SCHOOL, f"correlated = [['ses']]\n{SCHOOL}", "line 6, correlated: "),
+        (SCHOOL, f'nested = "no"\n{SCHOOL}', "line 6, nested: "),
+        (SCHOOL, f"fixd = []\n{SCHOOL}", r"line 6: \[model\] has a key 'fixd'"),
+        (SCHOOL, f"[model.levels.empty]\n{SCHOOL}", "line 6, empty: Level 'empty' has no equation"),
+        (
+            'ses = "sector"',
+            'ses = ""\nmethod = "ML"',
+            "line 9, method: .*If method is meant for .model., write",
+        ),
+        ('ses = "sector"', 'ses = ""\nfixed = ["ses"]', "line 9: .* Write fixed above .model.levels"),
+        (SCHOOL, '[model.levels."a/b"]', "line 7, Intercept: The level 'a/b' is written as several"),
+        (SCHOOL, '[model.levels.""]', "line 7, Intercept: "),
+        (EQUATIONS, "levels = { school = 3 }\n", "line 6: level 'school' is 3"),
+        (EQUATIONS, "levels = 3\n", "line 6: an equation without"),
+        (f"{SCHOOL}\n", "[[model.levels]]\n", "line 6: an equation without"),
+        (f"{SCHOOL}\n", "[model.prior]\n", r"line 6: \[model\] has a key 'prior'"),
+    ],
+)
+def test_what_levels_must_not_hold(old: str, new: str, words: str, tmp_path: Path) -> None:
+    assert old in FULL
+    with pytest.raises((ArgumentError, FormulaError), match=f"mine.toml, {words}"):
+        read_textbook(written(FULL.replace(old, new, 1), tmp_path))
+
+
+def test_an_equation_alone(tmp_path: Path) -> None:
+    text = FULL[: FULL.index(SCHOOL)] + FULL[FULL.index("[[published]]") :]
+    with pytest.raises(ArgumentError, match="line 4: an equation without"):
+        read_textbook(written(text, tmp_path))
+
+
+def test_an_error_of_the_data_has_the_line_of_its_equation(tmp_path: Path) -> None:
+    book = read_textbook(written(FULL.replace('ses = "sector"', 'ses = "sex"'), tmp_path))
+    with pytest.raises(DesignError) as caught:
+        model_of(book)
+    assert book.place(caught.value) == "mine.toml, line 8, ses"
+    book = read_textbook(written(FULL.replace("levels.school", "levels.scool"), tmp_path))
+    with pytest.raises(DataError) as missing:
+        model_of(book)
+    assert book.place(missing.value) == "mine.toml, line 6, scool"
+    assert book.place(DesignError("Something else.", "", "")) == "mine.toml, line 4, equation"
+
+
+def test_many_equations_are_refused_in_time(tmp_path: Path) -> None:
+    """More of them than anybody writes: the place of the mistake is not looked for."""
+    lines = "\n".join(f'x{number} = ""' for number in range(1500))
+    with pytest.raises(FormulaError, match="levels: Level 'school' has an equation of 'x0'"):
+        read_textbook(written(FULL.replace('ses = "sector"', lines), tmp_path))
 
 
 def test_means_by() -> None:
@@ -154,7 +313,7 @@ def test_priors_and_weights(tmp_path: Path) -> None:
     file = changed("dyestuff", line, f'{line}\npriors = {{ sigma = "HalfNormal(80)" }}\nweights = "w"', tmp_path)
     book = read_textbook(file)
     frame = book.data().assign(w=2.0)
-    model = bx.Model(book.formula, frame, **book.options)
+    model = bx.Model(book.specification, frame, **book.options)
     assert model.priors["sigma"] == "HalfNormal(80)"
     assert model.design.weights is not None
     assert read_textbook(changed("dyestuff", line, f'{line}\npriors = "flat"', tmp_path)).priors == "flat"
