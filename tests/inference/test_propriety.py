@@ -16,6 +16,10 @@ from tests import dense
 from tests.bayes import dense_problem
 
 
+# Of two levels with the same groups there is a warning; here they are meant.
+pytestmark = pytest.mark.filterwarnings("ignore:Levels .*have the same:bayesmix.errors.BayesmixWarning")
+
+
 def groups_of(count: int, rng: np.random.Generator, rows: int = 20) -> pd.DataFrame:
     """Groups with a predictor that varies within them, and two that do not; every group has one class."""
     top = np.repeat(np.arange(count), rows)
