@@ -7,7 +7,7 @@ PY := .venv/bin/python
 
 help:
 	@echo 'make run       fit the example model by REML and by NUTS, and compare'
-	@echo 'make test      style, types, imports, the fast tests, the examples and the notebook'
+	@echo 'make test      style, types, imports, the fast tests, the examples and the notebooks'
 	@echo 'make test-all  the same with every test, slow ones too'
 	@echo 'make bench     measure speed'
 	@echo 'make format    format the code and sort the imports'
