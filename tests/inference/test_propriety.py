@@ -15,7 +15,6 @@ from bayesmix.inference.propriety import require_proper
 from tests import dense
 from tests.bayes import dense_problem
 
-
 # Of two levels with the same groups there is a warning; here they are meant.
 pytestmark = pytest.mark.filterwarnings("ignore:Levels .*have the same:bayesmix.errors.BayesmixWarning")
 
