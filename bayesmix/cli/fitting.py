@@ -169,6 +169,6 @@ def _likelihood_fits(model: bx.Model, wanted: _Wanted) -> list[Any]:
 def _sample(model: bx.Model, wanted: _Wanted) -> bx.BayesFit:
     """The posterior; fewer chains where it was interrupted, KeyboardInterrupt where none was finished."""
     progress = on_terminal() and not wanted.quiet
-    sizes = {"draws": wanted.draws, "tune": wanted.tune, "chains": wanted.chains}
+    sizes: dict[str, Any] = {"draws": wanted.draws, "tune": wanted.tune, "chains": wanted.chains}
     with told(f"Sampling {wanted.chains} chains of {wanted.draws}", quiet=progress):
         return model.sample(seed=wanted.seed, progress=progress, **sizes)

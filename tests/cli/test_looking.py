@@ -14,7 +14,6 @@ import bayesmix as bx
 from bayesmix.cli import ahead
 from tests.bayes import Fits
 
-
 ROOT = Path(__file__).parents[2]
 
 
