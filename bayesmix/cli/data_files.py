@@ -24,7 +24,7 @@ def read_data(name: str) -> pd.DataFrame:
     Parameters
     ----------
     name : str
-        Path of a file, or the name of a data set where there is no such file.
+        Name of a data set, or path of a file.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def read_data(name: str) -> pd.DataFrame:
         Another ending, or one that needs a package which is not installed.
     """
     path = read_path(name)
-    if not path.exists() and name in read_catalogue():
+    if name in read_catalogue():  # no file of that name can be read: it has no ending
         return load_dataset(name)
     _require_file(path, name)
     suffix = path.suffixes[-2] if path.suffix.lower() == ".gz" and len(path.suffixes) > 1 else path.suffix
@@ -100,12 +100,29 @@ def _read_text(path: Path, separator: str | None) -> pd.DataFrame:
     if separator is None and ";" in first and "," not in first:
         # Spreadsheets of countries with a decimal comma: whichever reading makes more columns numbers.
         frames = [pd.read_csv(path, sep=";", decimal=decimal, **options) for decimal in ".,"]
-        return max(frames, key=lambda frame: len(frame.select_dtypes("number").columns))
+        return _told(max(frames, key=lambda frame: len(frame.select_dtypes("number").columns)))
     if separator is None and "\t" in first and "," not in first:
         separator = "\t"
     frame = pd.read_csv(path, sep=separator or ",", index_col=False, **options)
     unnamed = [column for column in frame.columns if str(column).startswith("Unnamed:") and frame[column].isna().all()]
-    return frame.drop(columns=unnamed)
+    return _told(frame.drop(columns=unnamed))
+
+
+def _told(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same; columns of numbers with some text among them are told of, as they are read as categories."""
+    for name in frame.columns:
+        column = frame[name].dropna()
+        if pd.api.types.is_numeric_dtype(column) or column.empty:
+            continue
+        text = column[pd.to_numeric(column, errors="coerce").isna()]
+        if 0 < len(text) < len(column) / 2:
+            warnings.warn(
+                f"Column '{name}' holds text ({str(text.iloc[0])[:40]!r}) among numbers: it is read as categories. "
+                "Empty cells, NA and . are missing values.",
+                BayesmixWarning,
+                stacklevel=2,
+            )
+    return frame
 
 
 def _first_line(path: Path) -> str:

@@ -113,7 +113,10 @@ def datasets(name: str | None, as_json: bool) -> int:
                 click.echo(f"{row['name']:{wide}}  {row['rows']:>6} x {row['columns']:<3} {row['title']}")
         return 0
     if name not in read_catalogue():
-        bx.load_dataset(name)  # refused with the nearest name
+        try:
+            bx.load_dataset(name)
+        except ArgumentError as error:  # with the nearest name
+            raise ArgumentError(error.found, error.expected, "'bayesmix datasets' lists them.") from None
     found = read_catalogue()[name]
     if as_json:
         columns = [

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from bayesmix import cli
-from tests.bayes import dyestuff
+from tests.bayes import dyestuff, dyestuff2
 
-__all__ = ["dyestuff"]
+__all__ = ["dyestuff", "dyestuff2"]
 
 
 class Answer(NamedTuple):

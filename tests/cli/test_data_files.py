@@ -109,12 +109,19 @@ def test_labels_leave_the_frame_as_it_is() -> None:
     assert list(frame["a"]) == [1, 2] and list(found["a"]) == ["x", "x"] and list(found["a"].cat.categories) == ["x"]
 
 
-def test_a_file_comes_before_a_data_set_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_among_numbers_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("y,ses,g\n1,2,a\n2,1.5,7\n3,missing,b\n4,0,b\n")
+    with pytest.warns(BayesmixWarning, match=r"'ses' holds text \('missing'\) among numbers") as told:
+        read_data(str(tmp_path / "a.csv"))
+    assert len(told) == 1
+
+
+def test_a_data_set_comes_before_a_file_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(read_data("dyestuff")) == 30
     Path("dyestuff").write_text("y,g\n1,a\n")
-    with pytest.raises(ArgumentError, match="'dyestuff' has no ending"):
-        read_data("dyestuff")
+    assert len(read_data("dyestuff")) == 30
+    with pytest.raises(ArgumentError, match=r"'\./dyestuff' has no ending"):
+        read_data("./dyestuff")
 
 
 def empty(path: Path) -> None:

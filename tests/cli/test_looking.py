@@ -61,7 +61,7 @@ def test_published_numbers_beside_a_posterior(command: Any, saved: tuple[str, ..
         (["compare"], "compare was given 0 files."),
         (["compare", "one.nc"], "compare was given 1 file."),
         (["compare", "one.nc", "other.nc"], "one.nc"),
-        (["datasets", "hbs"], "There is no data set 'hbs'."),
+        (["datasets", "hbs"], "'bayesmix datasets' lists them."),
     ],
 )
 def test_wrong_input(arguments: list[str], words: str, command: Any) -> None:
@@ -71,6 +71,12 @@ def test_wrong_input(arguments: list[str], words: str, command: Any) -> None:
 
 def test_a_file_twice(command: Any, saved: tuple[str, ...]) -> None:
     assert command("compare", saved[0], saved[0]).status == 0
+
+
+def test_another_model(command: Any, saved: tuple[str, ...], dyestuff2: Fits, tmp_path: Path) -> None:
+    dyestuff2.post.save(tmp_path / "two.nc")
+    found = command("compare", saved[0], str(tmp_path / "two.nc"))
+    assert (found.status, found.out) == (2, "") and "The fits are of" in found.err
 
 
 def test_datasets(command: Any) -> None:
