@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 import bayesmix as bx
-from bayesmix.cli.console import NOT_REPRODUCED, plain_warnings
+from bayesmix.cli.console import NOT_REPRODUCED, on_terminal, plain_warnings
 from bayesmix.errors import ArgumentError, DataError, DesignError, FormulaError, PriorError
 from bayesmix.results.errata import unexplained
 from bayesmix.results.textbook import Textbook, read_textbook, shipped_textbooks
@@ -59,7 +58,7 @@ def run(file: str | None, reml: bool, bayes: bool, both: bool, seed: int | None,
         if likelihood:
             fits.append(model.reml() if book.method == "REML" else model.ml())
         if bayes or both or not reml:
-            fits.append(model.sample(seed=seed, progress=sys.stdout.isatty()))
+            fits.append(model.sample(seed=seed, progress=on_terminal()))
         found = bx.compare(*fits, *book.published)
         click.echo(f"\n{found}\n")
         for fit in fits:
