@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bayesmix.datasets import list_datasets, load_dataset
     from bayesmix.errors import BayesmixError, BayesmixWarning
     from bayesmix.inference.optimizer import Optimizer
-    from bayesmix.model import Model
+    from bayesmix.model import Model, from_bambi
     from bayesmix.results.bayes_fit import BayesFit
     from bayesmix.results.comparison import Comparison, compare
     from bayesmix.results.dialects.explain import explain_difference
@@ -49,6 +49,7 @@ _HOMES = {
     "comparisons": "bayesmix.results.interpret",
     "compare": "bayesmix.results.comparison",
     "explain_difference": "bayesmix.results.dialects.explain",
+    "from_bambi": "bayesmix.model",
     "homogeneity_test": "bayesmix.results.homogeneity",
     "levels": "bayesmix.specification.levels",
     "list_datasets": "bayesmix.datasets",
@@ -91,6 +92,7 @@ __all__ = [
     "design_effect",
     "effective_size",
     "explain_difference",
+    "from_bambi",
     "homogeneity_test",
     "levels",
     "list_datasets",

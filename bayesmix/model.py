@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design, build_design, cross_products
-from bayesmix.errors import ArgumentError, PriorError, refuse_unknown
+from bayesmix.errors import ArgumentError, BayesmixWarning, PriorError, refuse_unknown
 from bayesmix.inference.geometry import choose_geometry
 from bayesmix.inference.graph import explicit_graph, marginal_graph
 from bayesmix.inference.ml import maximise
@@ -19,6 +20,8 @@ from bayesmix.inference.optimizer import Optimizer
 from bayesmix.inference.posterior import draw_posterior
 from bayesmix.inference.prior_draws import draw_prior, draw_responses
 from bayesmix.inference.sampling import Settings
+from bayesmix.interop.from_bambi import read_bambi, require_all_columns
+from bayesmix.interop.to_bambi import build_bambi
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.model_page import model_html
@@ -30,6 +33,7 @@ from bayesmix.results.surface.described import Described
 from bayesmix.specification import Specification, parse_formula
 
 if TYPE_CHECKING:
+    import bambi
     import pymc
     import xarray as xr
 
@@ -320,6 +324,33 @@ class Model(Described):
         idata = build_idata(self._design, found.variables, found.raw, found.variances, found.effects, attributes)
         return BayesFit(self._design, self._products, self.priors, idata, found.effects)
 
+    def to_bambi(self) -> bambi.Model:
+        """The same model, likelihood and priors, in Bambi.
+
+        Predictors become columns of numbers, one for each coded column, computed here and named as here, so that the
+        variables of both posteriors have the same names.
+
+        Returns
+        -------
+        bambi.Model
+            Not yet built.
+
+        Raises
+        ------
+        DesignError
+            Bambi has no such model: effects are correlated, or there are weights.
+        PriorError
+            Bambi has no such prior.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> model = bx.Model("math ~ ses + (ses || school)", bx.load_dataset("hsb"))
+        >>> print(model.to_bambi().formula.main)
+        `math` ~ 1 + `ses` + (1 | `school`) + (0 + `ses` | `school`)
+        """
+        return build_bambi(self._design, self._priors)
+
     def __repr__(self) -> str:
         groups = ", ".join(f"{count} groups of {name}" for name, count in self.groups.items())
         weights = f", weights: {self._design.weights_name}" if self._design.weights_name else ""
@@ -330,3 +361,40 @@ class Model(Described):
 
     def _repr_html_(self) -> str:
         return model_html(self._design, self._priors)
+
+
+def from_bambi(bambi_model: Any) -> Model:
+    """The same model, likelihood and priors, as a Bambi model.
+
+    Parameters
+    ----------
+    bambi_model : bambi.Model
+        Gaussian with identity link; its group-specific effects are independent, as all of Bambi's are.
+
+    Returns
+    -------
+    Model
+        Its columns are those that Bambi computed: a categorical term gives one for each level that it codes.
+
+    Raises
+    ------
+    ArgumentError
+        Something that is no Bambi model.
+    DesignError, PriorError
+        A model or a prior that means something else here, or nothing.
+
+    Examples
+    --------
+    >>> import bambi
+    >>> import bayesmix as bx
+    >>> theirs = bambi.Model("math ~ ses + (1 | school)", bx.load_dataset("hsb"))
+    >>> model = bx.from_bambi(theirs)
+    >>> model.formula, model.priors["ses"]
+    ('`math` ~ 1 + `ses` + (1 | `school`)', 'Normal(0, 22.06)')
+    """
+    found = read_bambi(bambi_model)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=BayesmixWarning, message="Fixed effects .* linear combination")
+        model = Model(found.formula, found.data)
+    require_all_columns(model.design)
+    return model.with_priors(found.priors)

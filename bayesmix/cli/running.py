@@ -1,32 +1,18 @@
-"""The command ``bayesmix``: textbook models fitted and put beside their published numbers."""
+"""``bayesmix run``: textbook models fitted and put beside their published numbers."""
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import bayesmix as bx
-from bayesmix.errors import (
-    ArgumentError,
-    BayesmixError,
-    BayesmixWarning,
-    DataError,
-    DesignError,
-    FormulaError,
-    PriorError,
-)
+from bayesmix.cli.console import NOT_REPRODUCED, on_terminal, plain_warnings
+from bayesmix.errors import ArgumentError, DataError, DesignError, FormulaError, PriorError
 from bayesmix.results.errata import unexplained
 
 if TYPE_CHECKING:
     from bayesmix.results.textbook import Textbook
-
-# Exit codes beside 0; 2 is also what click answers to a wrong option.
-NOT_REPRODUCED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 _EXAMPLES = """
 \b
@@ -43,37 +29,7 @@ nothing: 0.
 """
 
 
-def main(arguments: Sequence[str] | None = None, program: str = "bayesmix") -> None:
-    """Run the command and leave with its exit status.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        By default those of the command line.
-    program : str
-        How the command was called.
-    """
-    try:
-        status = commands.main(arguments, prog_name=program, standalone_mode=False)
-    except BayesmixError as error:
-        click.echo(f"Error: {error}", err=True)
-        status = WRONG_INPUT
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
-        status = INTERRUPTED
-    sys.exit(status)
-
-
-@click.group(epilog="bayesmix run --help has examples.")
-@click.version_option(bx.__version__, prog_name="bayesmix")
-def commands() -> None:
-    """Bayesian multilevel models, beside the exact REML fit that checks them."""
-
-
-@commands.command(epilog=_EXAMPLES)
+@click.command(epilog=_EXAMPLES)
 @click.argument("file", required=False)
 @click.option("--reml", is_flag=True, help="Fit by likelihood only: REML, or ML where the file says so.")
 @click.option("--bayes", is_flag=True, help="Sample the posterior only.")
@@ -95,7 +51,7 @@ def run(file: str | None, reml: bool, bayes: bool, both: bool, seed: int | None,
             "Expected a TOML file or the name of a model.",
             "For instance 'bayesmix run hsb_ses'; 'bayesmix run --list' has the names.",
         )
-    with _plain_warnings():
+    with plain_warnings():
         book = bx.read_textbook(file)
         model = _model(book)
         click.echo(_heading(book))
@@ -106,7 +62,7 @@ def run(file: str | None, reml: bool, bayes: bool, both: bool, seed: int | None,
         if likelihood:
             fits.append(model.reml() if book.method == "REML" else model.ml())
         if bayes or both or not reml:
-            fits.append(model.sample(seed=seed, progress=sys.stdout.isatty()))
+            fits.append(model.sample(seed=seed, progress=on_terminal()))
         found = bx.compare(*fits, *book.published)
         click.echo(f"\n{found}\n")
         for fit in fits:
@@ -145,20 +101,3 @@ def _model(book: Textbook) -> bx.Model:
         return bx.Model(book.specification, book.data(), **book.options)
     except (FormulaError, DataError, DesignError, PriorError) as error:
         raise type(error)(f"{book.place(error)}: {error.found}", error.expected, error.remedy) from None
-
-
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Warnings of bayesmix as a line on standard error, without the place in the code; others as they are."""
-    with warnings.catch_warnings():
-        shown = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
-            if issubclass(category, BayesmixWarning):
-                click.echo(f"Note: {message}", err=True)
-            else:
-                shown(message, category, *rest, **options)
-
-        warnings.simplefilter("always", BayesmixWarning)
-        warnings.showwarning = show
-        yield

@@ -1,4 +1,4 @@
-"""The command: what it prints, its exit status, and that nobody meets a traceback."""
+"""``bayesmix run``: what it prints, its exit status, and that nobody meets a traceback."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import sys
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -17,23 +17,7 @@ import bayesmix as bx
 from bayesmix import cli
 from bayesmix.errors import BayesmixWarning
 
-ROOT = Path(__file__).parents[1]
-
-
-class Answer(NamedTuple):
-    status: Any
-    out: str
-    err: str
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*arguments: str) -> Answer:
-        with pytest.raises(SystemExit) as left:
-            cli.main(arguments)
-        return Answer(left.value.code, *capsys.readouterr())
-
-    return call
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -135,7 +119,7 @@ def test_progress_on_a_terminal(
         (["run", "dyestuff", "--bayes", "--seed", "-3"], "Error: seed=-3."),
         (["run", "hsb_ses", "--fast"], "No such option '--fast'"),
         (["run", "hsb_ses", "more"], "unexpected extra argument"),
-        (["fit"], "No such command 'fit'"),
+        (["fitt"], "No such command 'fitt'"),
     ],
 )
 def test_wrong_commands(arguments: list[str], words: str, command: Any) -> None:

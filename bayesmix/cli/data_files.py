@@ -1,0 +1,212 @@
+"""Files of data become a data frame; what can not be read is refused with what it is."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayesmix.datasets.catalogue import load_dataset, read_catalogue
+from bayesmix.errors import ArgumentError, BayesmixWarning, DataError, FileError
+from bayesmix.results.netcdf_file import read_path
+
+_KINDS = ".csv, .tsv, .txt, .parquet, .feather, .sav, .zsav, .por, .dta, .sas7bdat or .xpt"
+
+
+def read_data(name: str) -> pd.DataFrame:
+    """Read a file by its ending, or a data set by its name.
+
+    Parameters
+    ----------
+    name : str
+        Name of a data set, or path of a file.
+
+    Returns
+    -------
+    DataFrame
+        Columns with value labels are unordered categories, in the order of their codes, where every value that occurs
+        has a label; numbers with a note where some have none.
+
+    Raises
+    ------
+    FileError
+        There is no such file, or it is empty, a directory, or not what its ending says.
+    ArgumentError
+        Another ending, or one that needs a package which is not installed.
+    """
+    path = read_path(name)
+    if name in read_catalogue():  # no file of that name can be read: it has no ending
+        return load_dataset(name)
+    _require_file(path, name)
+    suffix = path.suffixes[-2] if path.suffix.lower() == ".gz" and len(path.suffixes) > 1 else path.suffix
+    reader = _READERS.get(suffix.lower())
+    if reader is None:
+        raise ArgumentError(
+            f"'{name}' ends in '{path.suffix}'." if path.suffix else f"'{name}' has no ending.",
+            f"Expected {_KINDS}.",
+            "Save the data as .csv." if path.suffix else "Rename the file after what it holds.",
+        )
+    try:
+        return reader(path)
+    except (DataError, FileError, ArgumentError):
+        raise
+    except ImportError as problem:
+        raise ArgumentError(
+            f"Reading '{name}' needs a package that is not installed ({problem.name or problem}).",
+            "Expected pyarrow for .parquet and .feather, pyreadstat for SPSS and SAS.",
+            "Install them with: pip install 'bayesmix[files]'",
+        ) from None
+    except Exception as problem:
+        words = " ".join(str(problem).split())[:200]
+        raise FileError(
+            f"'{name}' can not be read as {suffix} ({type(problem).__name__}: {words}).",
+            "Expected a file that is what its ending says.",
+            "Check how it was written, or save the data as .csv.",
+        ) from None
+
+
+def _require_file(path: Path, name: str) -> None:
+    """Refuse what is no file, or an empty one."""
+    if path.is_dir():
+        raise FileError(f"'{name}' is a directory.", "Expected a file of data.", "Add the name of the file.")
+    if not path.exists():
+        near = difflib.get_close_matches(name.casefold(), read_catalogue(), n=1)
+        beside = [p.name for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
+        close = difflib.get_close_matches(path.name, beside, n=1)
+        hint = f"Did you mean '{path.with_name(close[0])}'?" if close else None
+        hint = f"Did you mean the data set '{near[0]}'?" if hint is None and near else hint
+        raise FileError(
+            f"There is no file '{name}'.",
+            "Expected a file of data, or the name of a data set.",
+            hint or "Check the path; 'bayesmix datasets' lists the data sets.",
+        )
+    if not path.is_file():
+        raise FileError(f"'{name}' is a device.", "Expected a file of data.", "Save the data in a file first.")
+    if path.stat().st_size == 0:
+        raise FileError(f"'{name}' is empty.", "Expected names in the first line and rows below.", "Check the file.")
+
+
+def _read_text(path: Path, separator: str | None) -> pd.DataFrame:
+    """A table of text; '.' is missing, as SAS and Stata write it."""
+    compressed = path.suffix.lower() == ".gz"
+    first = "" if compressed else _first_line(path)
+    options: dict[str, Any] = {"encoding": "utf-8-sig", "na_values": ["."], "skipinitialspace": True}
+    options |= {"compression": "gzip" if compressed else None, "low_memory": False}
+    if separator is None and ";" in first and "," not in first:
+        # Spreadsheets of countries with a decimal comma: whichever reading makes more columns numbers.
+        frames = [pd.read_csv(path, sep=";", decimal=decimal, **options) for decimal in ".,"]
+        return _told(max(frames, key=lambda frame: len(frame.select_dtypes("number").columns)))
+    if separator is None and "\t" in first and "," not in first:
+        separator = "\t"
+    frame = pd.read_csv(path, sep=separator or ",", index_col=False, **options)
+    unnamed = [column for column in frame.columns if str(column).startswith("Unnamed:") and frame[column].isna().all()]
+    return _told(frame.drop(columns=unnamed))
+
+
+def _told(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same; columns of numbers with some text among them are told of, as they are read as categories."""
+    for name in frame.columns:
+        column = frame[name].dropna()
+        if pd.api.types.is_numeric_dtype(column) or column.empty:
+            continue
+        text = column[pd.to_numeric(column, errors="coerce").isna()]
+        if 0 < len(text) < len(column) / 2:
+            warnings.warn(
+                f"Column '{name}' holds text ({str(text.iloc[0])[:40]!r}) among numbers: it is read as categories. "
+                "Empty cells, NA and . are missing values.",
+                BayesmixWarning,
+                stacklevel=2,
+            )
+    return frame
+
+
+def _first_line(path: Path) -> str:
+    """The first line of a text; refused where it is none."""
+    with path.open("rb") as file:
+        start = file.read(65536)
+    if b"\0" in start:
+        raise FileError(
+            f"'{path}' holds bytes that no text has.",
+            f"Expected text (UTF-8), or the ending of what it is: {_KINDS}.",
+            "Check what the file is, or save the data as .csv in UTF-8.",
+        )
+    lines = start.decode("utf-8", errors="replace").splitlines()
+    return next((line for line in lines if line.strip()), "")
+
+
+def _read_stata(path: Path) -> pd.DataFrame:
+    """A file of Stata; labels in the order of their codes."""
+    with pd.io.stata.StataReader(path, convert_categoricals=False) as reader:
+        plain = reader.read()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about values without a label: told below
+        labelled = pd.read_stata(path, order_categoricals=False)
+    labels: dict[str, dict[Any, str]] = {}
+    for name in plain.columns:
+        if isinstance(labelled[name].dtype, pd.CategoricalDtype):
+            pairs = pd.DataFrame({"value": plain[name], "label": labelled[name].astype(object)}).dropna()
+            pairs = pairs.drop_duplicates().sort_values("value")
+            labels[name] = {v: t for v, t in zip(pairs["value"], pairs["label"], strict=True) if isinstance(t, str)}
+    return with_labels(plain, labels)
+
+
+def _read_labelled(path: Path, function: str) -> pd.DataFrame:
+    """A file of SPSS or SAS, read by pyreadstat."""
+    frame, meta = getattr(import_module("pyreadstat"), function)(str(path))
+    return with_labels(frame, meta.variable_value_labels)
+
+
+def with_labels(frame: pd.DataFrame, labels: Mapping[str, Mapping[Any, str]]) -> pd.DataFrame:
+    """Values replaced by their labels, unordered categories in the order of the codes.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Values.
+    labels : mapping of column to mapping of value to label
+        A column with a value that has no label stays as it is, with a note: labels of end points and of missing
+        values do not make a number a category.
+
+    Returns
+    -------
+    DataFrame
+        A new one.
+    """
+    found = frame.copy()
+    for name, texts in labels.items():
+        if name not in frame or not texts:
+            continue
+        column = frame[name]
+        bare = [value for value in pd.unique(column.dropna()) if value not in texts]
+        if bare:
+            warnings.warn(
+                f"Column '{name}' has labels for some values only (none for {bare[0]}): it is read as it is, "
+                "without labels.",
+                BayesmixWarning,
+                stacklevel=2,
+            )
+            continue
+        ordered = [texts[value] for value in sorted(texts)]
+        found[name] = pd.Categorical(column.map(texts), categories=list(dict.fromkeys(ordered)))
+    return found
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": lambda path: _read_text(path, None),
+    ".txt": lambda path: _read_text(path, None),
+    ".tsv": lambda path: _read_text(path, "\t"),
+    ".tab": lambda path: _read_text(path, "\t"),
+    ".parquet": pd.read_parquet,
+    ".feather": pd.read_feather,
+    ".dta": _read_stata,
+    ".sav": lambda path: _read_labelled(path, "read_sav"),
+    ".zsav": lambda path: _read_labelled(path, "read_sav"),
+    ".por": lambda path: _read_labelled(path, "read_por"),
+    ".sas7bdat": lambda path: _read_labelled(path, "read_sas7bdat"),
+    ".xpt": lambda path: _read_labelled(path, "read_xport"),
+}

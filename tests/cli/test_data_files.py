@@ -1,0 +1,170 @@
+"""Files of data: what comes out is what went in, and what is no data is refused with what it is."""
+
+import gzip
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayesmix.cli.data_files import read_data, with_labels
+from bayesmix.errors import ArgumentError, BayesmixError, BayesmixWarning, FileError
+
+FRAME = pd.DataFrame({"y": [1.5, 2.25, np.nan, 4.0], "g": ["a", "b", "a", "b"], "k": [1, 2, 3, 4]})
+
+
+def as_csv(path: Path, **options: Any) -> str:
+    FRAME.to_csv(path, index=False, **options)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.csv", {}),
+        ("a.CSV", {}),
+        ("a.csv", {"encoding": "utf-8-sig"}),
+        ("a.csv", {"na_rep": "."}),
+        ("a.csv", {"na_rep": "NA"}),
+        ("a.csv", {"sep": ";"}),
+        ("a.csv", {"sep": ";", "decimal": ","}),
+        ("a.csv", {"sep": "\t"}),
+        ("a.tsv", {"sep": "\t"}),
+        ("a.txt", {"sep": "\t"}),
+        ("a.csv.gz", {}),
+    ],
+)
+def test_text(name: str, options: dict[str, Any], tmp_path: Path) -> None:
+    pd.testing.assert_frame_equal(read_data(as_csv(tmp_path / name, **options)), FRAME)
+
+
+def test_blanks_after_commas_and_commas_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("y, g,\n1, a,\n2, b,\n")
+    pd.testing.assert_frame_equal(read_data(str(tmp_path / "a.csv")), pd.DataFrame({"y": [1, 2], "g": ["a", "b"]}))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_columnar(ending: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    frame = FRAME.assign(f=pd.Categorical(["z", "a", "z", "a"], categories=["z", "a"]))
+    getattr(frame, f"to_{ending}")(tmp_path / f"a.{ending}")
+    pd.testing.assert_frame_equal(read_data(str(tmp_path / f"a.{ending}")), frame)
+
+
+def test_stata_with_value_labels(tmp_path: Path) -> None:
+    frame = FRAME.assign(sex=[1.0, 0.0, 1.0, 1.0], item=[1, 2, 3, 7], plain=[0, 1, 0, 1])
+    labels = {"sex": {0: "woman", 1: "man"}, "item": {1: "never", 7: "always"}}
+    frame.to_stata(tmp_path / "a.dta", write_index=False, value_labels=labels)
+    with pytest.warns(BayesmixWarning, match=r"Column 'item' has labels for some values only \(none for 2\)"):
+        found = read_data(str(tmp_path / "a.dta"))
+    assert list(found["sex"].cat.categories) == ["woman", "man"] and not found["sex"].cat.ordered
+    assert list(found["sex"]) == ["man", "woman", "man", "man"]
+    assert list(found["item"]) == [1, 2, 3, 7] and list(found["plain"]) == [0, 1, 0, 1]
+    assert found["y"].isna().tolist() == FRAME["y"].isna().tolist()
+
+
+@pytest.mark.parametrize(
+    ("ending", "function"), [("sav", "read_sav"), ("por", "read_por"), ("sas7bdat", "read_sas7bdat")]
+)
+def test_spss_and_sas_by_a_stand_in(
+    ending: str, function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What pyreadstat answers: values, and the labels of values by column."""
+    values = pd.DataFrame({"y": [1.0, 2.0, 3.0], "sector": [2.0, 1.0, np.nan]})
+    labels = {"sector": {2.0: "Catholic", 1.0: "Public", 9.0: "Unknown"}}
+    module = ModuleType("pyreadstat")
+    answer = (values, SimpleNamespace(variable_value_labels=labels))
+    monkeypatch.setattr(module, function, lambda path: answer, raising=False)
+    monkeypatch.setitem(sys.modules, "pyreadstat", module)
+    (tmp_path / f"a.{ending}").write_bytes(b"$FL2")
+    found = read_data(str(tmp_path / f"a.{ending}"))
+    assert list(found["sector"].cat.categories) == ["Public", "Catholic", "Unknown"]
+    assert found["sector"].astype(object).tolist()[:2] == ["Catholic", "Public"] and found["sector"].isna()[2]
+    assert list(found["y"]) == [1, 2, 3]
+
+
+def test_an_spss_file(tmp_path: Path) -> None:
+    pyreadstat = pytest.importorskip("pyreadstat", reason="pyreadstat (extra 'files') is not installed")
+    values = pd.DataFrame({"y": [1.0, 2.0, 3.0], "sector": [2.0, 1.0, 2.0]})
+    pyreadstat.write_sav(
+        values, str(tmp_path / "a.sav"), variable_value_labels={"sector": {1: "Public", 2: "Catholic"}}
+    )
+    assert list(read_data(str(tmp_path / "a.sav"))["sector"]) == ["Catholic", "Public", "Catholic"]
+
+
+def test_a_package_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyreadstat", None)
+    (tmp_path / "a.sav").write_bytes(b"$FL2")
+    with pytest.raises(ArgumentError, match=r"pip install 'bayesmix\[files\]'"):
+        read_data(str(tmp_path / "a.sav"))
+
+
+def test_labels_leave_the_frame_as_it_is() -> None:
+    frame = pd.DataFrame({"a": [1, 2]})
+    found = with_labels(frame, {"a": {1: "x", 2: "x"}, "gone": {1: "y"}})
+    assert list(frame["a"]) == [1, 2] and list(found["a"]) == ["x", "x"] and list(found["a"].cat.categories) == ["x"]
+
+
+def test_text_among_numbers_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("y,ses,g\n1,2,a\n2,1.5,7\n3,missing,b\n4,0,b\n")
+    with pytest.warns(BayesmixWarning, match=r"'ses' holds text \('missing'\) among numbers") as told:
+        read_data(str(tmp_path / "a.csv"))
+    assert len(told) == 1
+
+
+def test_a_data_set_comes_before_a_file_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dyestuff").write_text("y,g\n1,a\n")
+    assert len(read_data("dyestuff")) == 30
+    with pytest.raises(ArgumentError, match=r"'\./dyestuff' has no ending"):
+        read_data("./dyestuff")
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def binary(path: Path) -> None:
+    path.write_bytes(bytes(range(256)) * 4)
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"y,g\n" + b"1,a\n" * 1000)[:40])
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "kind", "words"),
+    [
+        ("a.csv", empty, FileError, "is empty"),
+        ("a.csv", lambda path: path.mkdir(), FileError, "is a directory"),
+        ("a.csv", binary, FileError, "holds bytes that no text has"),
+        ("a.csv", lambda path: path.write_text("y,g\n", "utf-16"), FileError, "holds bytes that no text has"),
+        ("a.csv", lambda path: path.write_bytes(b"y,g\n1,\xe9\n"), FileError, "UnicodeDecodeError"),
+        ("a.csv", lambda path: path.write_text("\n\n"), FileError, "can not be read as .csv"),
+        ("a.csv", lambda path: path.write_text('y,g\n1,"a\n2,b\n'), FileError, "can not be read as .csv"),
+        ("a.csv.gz", truncated, FileError, "can not be read as .csv"),
+        ("a.parquet", binary, FileError, "can not be read as .parquet"),
+        ("a.feather", binary, FileError, "can not be read as .feather"),
+        ("a.dta", binary, FileError, "can not be read as .dta"),
+        ("a.xlsx", binary, ArgumentError, "Save the data as .csv."),
+        ("data", binary, ArgumentError, "has no ending"),
+    ],
+)
+def test_what_is_no_data(
+    name: str, write: Callable[[Path], Any], kind: type[BayesmixError], words: str, tmp_path: Path
+) -> None:
+    write(tmp_path / name)
+    with pytest.raises(kind, match=words):
+        read_data(str(tmp_path / name))
+
+
+def test_a_misspelt_file_and_a_device(tmp_path: Path) -> None:
+    as_csv(tmp_path / "pupils.csv")
+    with pytest.raises(FileError, match=r"Did you mean '.*pupils\.csv'"):
+        read_data(str(tmp_path / "pupil.csv"))
+    with pytest.raises(FileError, match="is a device"):
+        read_data("/dev/null")
