@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bayesmix.results.likelihood_fit import LikelihoodFit
     from bayesmix.results.likelihood_ratio import LikelihoodRatioTest, lrt
     from bayesmix.results.loaded_fit import load
+    from bayesmix.results.paper_table import table
     from bayesmix.results.published import Published
     from bayesmix.results.wald_test import WaldTest, wald
     from bayesmix.specification.levels import levels
@@ -55,6 +56,7 @@ _HOMES = {
     "load_dataset": "bayesmix.datasets",
     "pooling": "bayesmix.teaching.pooling_ladder",
     "predictions": "bayesmix.results.interpret",
+    "table": "bayesmix.results.paper_table",
     "slopes": "bayesmix.results.interpret",
     "lrt": "bayesmix.results.likelihood_ratio",
     "type1_curve": "bayesmix.teaching.type_one",
@@ -101,6 +103,7 @@ __all__ = [
     "simulate",
     "simulate_hospitals",
     "slopes",
+    "table",
     "to_long",
     "to_wide",
     "type1_curve",
