@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
+from bayesmix.results.components import RESIDUAL
+from bayesmix.results.degrees import TITLES
 from bayesmix.results.surface.core import Core
 from bayesmix.results.surface.likelihood import LikelihoodIntervals
 from bayesmix.results.surface.posterior import PosteriorChecks
@@ -21,6 +23,8 @@ SHOWN = ("se", "ci", "p")
 OPTIONS = ("show", "prob", "df", "names", "decimals", "title")
 # More decimals than this are never shown.
 _MOST = 8
+# Outer label of fixed effects: what no level is called.
+_FIXED = ""
 
 Row = tuple[str, str]
 
@@ -59,7 +63,7 @@ def table(
     title: str | None = None,
     **unknown: Any,
 ) -> PaperTable:
-    """Fits side by side as an article prints them, in the style of the American Psychological Association (2020).
+    r"""Fits side by side as an article prints them, in the style of the American Psychological Association (2020).
 
     Fixed effects, variance components and statistics of one or more fits, estimates and posteriors in adjacent columns,
     of one model or of several. Numbers have the decimals that show two digits of the smallest standard error of their
@@ -95,16 +99,16 @@ def table(
     --------
     >>> import bayesmix as bx
     >>> model = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff"))
-    >>> print("\\n".join(repr(bx.table(model.reml(), model.ml(), show="se")).splitlines()[:9]))
+    >>> print("\n".join(repr(bx.table(model.reml(), model.ml(), show="se")).splitlines()[:9]))
     Multilevel models of Yield
     <BLANKLINE>
-                               REML                ML
-                               Estimate       SE  Estimate       SE
+                             REML               ML
+                             Estimate       SE  Estimate       SE
     Fixed effects
-      Intercept                1527.50     19.38  1527.50     17.69
+      Intercept               1527.50    19.38   1527.50    17.69
     Variance components
-      Batch, var(Intercept)    1764.05   1431.91  1388.33   1104.30
-      Residual variance        2451.25    707.61  2451.25    707.61
+      Batch, var(Intercept)   1764.05  1432.75   1388.33  1093.79
+      Residual variance       2451.25   707.61   2451.25   707.61
     """
     refuse_unknown("table", unknown, OPTIONS)
     shown = _check(fits, show, prob, df, decimals, title)
@@ -125,10 +129,10 @@ def table(
 
 def _check(fits: Sequence[Any], show: Any, prob: Any, df: Any, decimals: Any, title: Any) -> tuple[str, ...]:
     """Refuse what is no fit and no option; what to show, in order."""
-    wrong = next((fit for fit in fits if not isinstance(fit, LikelihoodIntervals | PosteriorChecks)), None)
-    if not fits or wrong is not None:
+    wrong = [type(fit).__name__ for fit in fits if not isinstance(fit, LikelihoodIntervals | PosteriorChecks)]
+    if not fits or wrong:
         raise ArgumentError(
-            f"table was given {'nothing' if not fits else f'a {type(wrong).__name__}'}.",
+            f"table was given {f'a {wrong[0]}' if wrong else 'nothing'}.",
             "Expected one or more fits (LikelihoodFit or BayesFit).",
             "Pass model.reml() and model.sample(), each by itself.",
         )
@@ -184,7 +188,7 @@ def _estimates(fit: Any, prob: float, df: str | None) -> tuple[pd.DataFrame, pd.
     own = {"estimate": "value", "se": "error", "ci_low": "low", "ci_high": "high"}
     fixed = fit.fixed_effects(prob=prob) if df is None else fit.fixed_effects(df=df, prob=prob)
     components = fit.variance_components(se=fit.method.lower())
-    bounds = fit.intervals("wald", prob=prob, df="z").drop(index="fixed", level=0)
+    bounds = fit.intervals("wald", prob=prob, df="z").iloc[len(fixed) :]
     components = components.assign(low=bounds["ci_low"].to_numpy(), high=bounds["ci_high"].to_numpy())
     return _by_part(fixed.rename(columns=own)), components.rename(columns=own)
 
@@ -198,7 +202,7 @@ def _posterior(fit: Any, prob: float) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _by_part(frame: pd.DataFrame) -> pd.DataFrame:
     """Fixed effects with an outer label, as variance components have one."""
-    return frame.set_axis(pd.MultiIndex.from_tuples([("fixed", term) for term in frame.index], names=["part", "term"]))
+    return frame.set_axis(pd.MultiIndex.from_tuples([(_FIXED, term) for term in frame.index], names=["part", "term"]))
 
 
 def _facts(fit: Any) -> dict[str, str]:
@@ -227,7 +231,7 @@ def _rows(
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Every parameter of any fit, in the order of the first that has it; the residual last."""
     found: dict[Row, None] = {row: None for column in columns for row in part(column).index}
-    ordered = [row for row in found if row[0] != "residual"] + [row for row in found if row[0] == "residual"]
+    ordered = [row for row in found if row != RESIDUAL] + [row for row in found if row == RESIDUAL]
     made = []
     for row in ordered:
         there = {n: part(column).loc[[row]].iloc[0] for n, column in enumerate(columns) if row in part(column).index}
@@ -250,16 +254,16 @@ def _places(errors: Sequence[float], decimals: int) -> int:
 def _cell(values: pd.Series, key: str, row: Row, places: int) -> str:
     """One number as text; variance components have no p."""
     if key == "p":
-        return short_p(float(values["p"])) if row[0] == "fixed" else ""
-    return fixed_decimals(float(values[key]), places, bounded=row[0] != "fixed" and row[1].startswith("corr"))
+        return short_p(float(values["p"])) if row[0] == _FIXED else ""
+    return fixed_decimals(float(values[key]), places, bounded=row[0] != _FIXED and row[1].startswith("corr"))
 
 
 def _label(row: Row) -> str:
     """What a row is called."""
     part, parameter = row
-    if part == "fixed":
+    if part == _FIXED:
         return parameter
-    return "Residual variance" if part == "residual" else f"{part}, {parameter.replace(',', ', ')}"
+    return "Residual variance" if row == RESIDUAL else f"{part}, {parameter.replace(',', ', ')}"
 
 
 def _statistics(columns: Sequence[Column]) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -299,7 +303,7 @@ def _notes(fits: Sequence[Any], names: Sequence[str], shown: tuple[str, ...], pr
         kinds = ["confidence"] * bool(estimates) + ["credible"] * bayes
         notes.append(f"LL and UL = limits of the {100 * prob:g}% {' or '.join(kinds)} interval.")
     if estimates and ("ci" in shown or "p" in shown):
-        notes.append(f"Degrees of freedom: {df or 'satterthwaite'}.")
+        notes.append(f"Fixed effects of estimates: {TITLES[df or 'satterthwaite']}.")
     restricted = [fit for fit in estimates if fit.method == "REML"]
     if len({tuple(fit.design.fixed_names) for fit in restricted}) > 1:
         notes.append("REML criteria, AIC and BIC of models with different fixed effects can not be compared.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bayesmix.errors import ArgumentError
 from bayesmix.tables.paper_layout import Models, Section, filled
 
 _SPECIAL = {
@@ -44,7 +45,17 @@ def escape_latex(text: str) -> str:
 def paper_latex(
     title: str, models: Models, sections: Sequence[Section], notes: Sequence[str], label: str | None
 ) -> str:
-    """A floating table."""
+    """A floating table.
+
+    Raises
+    ------
+    ArgumentError
+        A label that LaTeX could not read.
+    """
+    if label is not None and (not isinstance(label, str) or not label or set(label) & set("\\{}%#&~^$ \n")):
+        raise ArgumentError(
+            f"label={label!r}.", "Expected letters, digits and any of : - _ . /", "Write it like 'tab:model'."
+        )
     columns = sum(len(heads) for _, heads in models)
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape_latex(title)}}}"]
     if label:
@@ -56,8 +67,8 @@ def paper_latex(
         rules.append(rf"\cmidrule(lr){{{at}-{at + len(heads) - 1}}}")
         at += len(heads)
     lines += [f" & {' & '.join(names)} \\\\", " ".join(rules)]
-    heads = [rf"\multicolumn{{1}}{{c}}{{{escape_latex(head)}}}" for _, own in models for head in own]
-    lines += [f" & {' & '.join(heads)} \\\\", r"\midrule"]
+    below = [rf"\multicolumn{{1}}{{c}}{{{escape_latex(head)}}}" for _, own in models for head in own]
+    lines += [f" & {' & '.join(below)} \\\\", r"\midrule"]
     for number, section in enumerate(filled(sections, _phantom, _cell)):
         lines += [r"\addlinespace"] if number else []
         lines.append(rf"\multicolumn{{{columns + 1}}}{{@{{}}l}}{{\textit{{{escape_latex(section.title)}}}}} \\")

@@ -47,7 +47,7 @@ def short_p(value: float) -> str:
     >>> short_p(0.0312), short_p(0.0002), short_p(0.9996)
     ('.031', '< .001', '> .999')
     """
-    if not value == value:
+    if value != value:
         return "—"
     return "< .001" if value < 0.001 else "> .999" if value > 0.9995 else f"{value:.3f}".removeprefix("0")
 
