@@ -210,10 +210,10 @@ class Influence:
     Parameters
     ----------
     cooks_distance, mdffits, covratio : (G,) arrays
-        (beta - beta_-g)'C^-1(beta - beta_-g)/p with C the covariance of beta, with that of beta_-g, and the ratio of
+        (beta_-g - beta)'C^-1(beta_-g - beta)/p with C the covariance of beta, with that of beta_-g, and the ratio of
         the determinants of the latter and the former.
     dfbetas : (G, p) array
-        (beta - beta_-g) over the standard error of beta_-g.
+        (beta_-g - beta) over the standard error of beta_-g.
     """
 
     cooks_distance: Floats
@@ -223,13 +223,13 @@ class Influence:
 
 
 def influence_measures(beta: Floats, vcov: Floats, without: WithoutGroup) -> Influence:
-    """Cook's distance, MDFFITS, COVRATIO and DFBETAS of groups.
+    """Cook's distance, MDFFITS, COVRATIO and DFBETAS of groups; the sign of the last as in lme4.
 
     Cook (1977), Technometrics 19:15-18; Belsley, Kuh & Welsch (1980), Regression Diagnostics, chapter 2; for groups
     Christensen, Pearson & Johnson (1992), Technometrics 34:38-45.
     """
     p, count = len(beta), len(without.groups)
-    change = beta - without.beta
+    change = without.beta - beta
     fine = np.isfinite(change).all(axis=1)
     cooks, mdffits, covratio = (np.full(count, np.nan) for _ in range(3))
     if p:

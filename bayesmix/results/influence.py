@@ -40,8 +40,8 @@ class GroupInfluence:
     table : DataFrame
         Index group; n (rows), cooks_distance, mdffits, covratio.
     coefficients : DataFrame
-        Index (group, term); estimate (without the group), se, change (estimate without less with it), dfbetas (with
-        less without it, over the se without it: the sign of the literature, opposite to change).
+        Index (group, term); estimate and se without the group, change (estimate without the group less with it),
+        dfbetas (change over that se; the sign is lme4's, opposite to that of Belsley, Kuh & Welsch).
     components : DataFrame or None
         Index (group, level, parameter); estimate (without the group), change; None where the variances were held.
     note : str

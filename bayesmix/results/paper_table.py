@@ -157,7 +157,7 @@ def _check(fits: Sequence[Any], show: Any, prob: Any, df: Any, decimals: Any, ti
 def _names(fits: Sequence[Any], names: Any) -> list[str]:
     """A name for each fit: its method, numbered where two have the same."""
     if names is not None:
-        named = [names] if isinstance(names, str) else list(names)
+        named = list(names) if isinstance(names, Sequence) and not isinstance(names, str) else [names]
         if len(named) != len(fits) or not all(isinstance(name, str) for name in named):
             raise ArgumentError(
                 f"names={names!r} for {len(fits)} fits.", "Expected a text for each fit.", "Leave names out, or add."

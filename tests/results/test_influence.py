@@ -21,6 +21,11 @@ def exam(dataset: Callable[[str], pd.DataFrame]) -> bx.LikelihoodFit:
     return bx.Model(FORMULA, dataset("exam")).reml()
 
 
+@pytest.fixture(scope="module")
+def sleepstudy_reml(dataset: Callable[[str], pd.DataFrame]) -> bx.LikelihoodFit:
+    return bx.Model("Reaction ~ Days + (Days | Subject)", dataset("sleepstudy")).reml()
+
+
 def test_school_53(exam: bx.LikelihoodFit) -> None:
     """Change in the intercept without the school: -.01096 with the variances held, -.00869 estimated anew."""
     held = exam.influence()
@@ -44,13 +49,23 @@ def test_refitted_is_a_fit_without_the_rows(exam: bx.LikelihoodFit, dataset: Cal
         se = other.fixed_effects(df="z")["se"]
         assert_allclose(part["estimate"], other.solution.beta, atol=1e-6 * se.max())
         assert_allclose(part["se"], se, rtol=1e-5)
-        assert_allclose(part["dfbetas"], (exam.solution.beta - other.solution.beta) / se, atol=1e-4)
+        assert_allclose(part["dfbetas"], (other.solution.beta - exam.solution.beta) / se, atol=1e-4)
         components = other.variance_components()["estimate"]
         assert_allclose(found.components.loc[label]["estimate"], components, rtol=1e-4, atol=1e-6)
         assert_allclose(found.components.loc[label]["change"], components - whole, atol=1e-5)
         change = part["change"].to_numpy()
         cook = change @ np.linalg.solve(exam.solution.vcov, change) / 2
         assert_allclose(found.table.loc[label, "cooks_distance"], cook, rtol=1e-6)
+
+
+def test_as_lme4(sleepstudy_reml: bx.LikelihoodFit) -> None:
+    """influence(), dfbeta(), dfbetas() and cooks.distance() of lme4 1.1-31, which multiplies the last by (J - p)/J."""
+    found = sleepstudy_reml.influence(refit=True, groups=["308", "309", "310"])
+    change = [[0.42426093, -0.66455391], [2.72647996, 0.48267650], [2.81887526, 0.25602277]]
+    dfbetas = [[0.058724853, -0.44892746], [0.410876392, 0.30988975], [0.427614176, 0.15834352]]
+    assert_allclose(found.coefficients["change"].unstack("term", sort=False), change, rtol=1e-5)
+    assert_allclose(found.coefficients["dfbetas"].unstack("term", sort=False), dfbetas, rtol=1e-4)
+    assert_allclose(found.table["cooks_distance"] * 16 / 18, [0.08214848, 0.13202204, 0.09824188], rtol=1e-4)
 
 
 @pytest.mark.parametrize("level", ["top:inner", "top"])

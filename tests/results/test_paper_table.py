@@ -133,6 +133,7 @@ def test_wrong_input(hsb_reml: bx.LikelihoodFit, hsb_model: bx.Model) -> None:
         ({"decimals": 2.5}, "decimals=2.5"),
         ({"decimals": -1}, "decimals=-1"),
         ({"names": ["a", "b"]}, "for 1 fits"),
+        ({"names": 3}, "names=3"),
         ({"title": 3}, "title=3"),
         ({"df": "satterthwait"}, "satterthwait"),
         ({"columns": 3}, "no keyword 'columns'"),
