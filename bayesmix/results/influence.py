@@ -57,6 +57,16 @@ class GroupInfluence:
 
     def _shown(self) -> pd.DataFrame:
         """The most influential groups, with the change of every coefficient."""
+        if len(self.coefficients) == 0 and self.components is not None:  # only variances can change
+            names = self.components.index.droplevel("group")
+            rows = self.components["change"].set_axis(
+                pd.MultiIndex.from_arrays(
+                    [self.components.index.get_level_values("group"), [" ".join(name) for name in names]]
+                )
+            )
+            moved = rows.unstack(sort=False).add_prefix("change in ")
+            order = moved.iloc[:, 0].abs().sort_values(ascending=False).index
+            return self.table[["n"]].join(moved).loc[order].head(_SHOWN)
         wide = self.coefficients["change"].unstack("term", sort=False).add_prefix("change in ")
         return self.table.join(wide).sort_values("cooks_distance", ascending=False).head(_SHOWN)
 

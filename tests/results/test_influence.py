@@ -155,3 +155,13 @@ def test_an_effect_that_does_not_vary(dyestuff2: Fits) -> None:
     table = dyestuff2.reml.level_residuals()
     assert table["standardised"].isna().all()
     assert (table["mahalanobis"] == 0).all()
+
+
+def test_without_fixed_effects_the_variances_are_shown() -> None:
+    found = bx.Model("y ~ 0 + (1 | top)", random_frame(np.random.default_rng(1))).reml().influence(refit=True)
+    assert found.components is not None
+    change = found.components["change"].xs("var(Intercept)", level="parameter").droplevel("level")
+    first = change.abs().idxmax()
+    lines = repr(found).splitlines()
+    assert "change in top var(Intercept)" in lines[5]
+    assert lines[6].split()[0] == str(first) and f"{change[first]:.4f}" in lines[6]

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,7 +184,7 @@ def test_latex_compiles(hsb_reml: bx.LikelihoodFit, tmp_path: Path) -> None:
 
 
 def test_to_docx_names_the_extra(hsb_reml: bx.LikelihoodFit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "docx", None)
+    monkeypatch.setitem(sys.modules, "docx", None)
     with pytest.raises(ArgumentError, match="tables"):
         hsb_reml.to_docx(tmp_path / "hsb.docx")
 
