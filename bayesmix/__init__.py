@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bayesmix.results.likelihood_fit import LikelihoodFit
     from bayesmix.results.likelihood_ratio import LikelihoodRatioTest, lrt
     from bayesmix.results.loaded_fit import load
+    from bayesmix.results.paper_table import table
     from bayesmix.results.published import Published
     from bayesmix.results.textbook import read_textbook, shipped_textbooks
     from bayesmix.results.wald_test import WaldTest, wald
@@ -59,6 +60,7 @@ _HOMES = {
     "predictions": "bayesmix.results.interpret",
     "read_textbook": "bayesmix.results.textbook",
     "shipped_textbooks": "bayesmix.results.textbook",
+    "table": "bayesmix.results.paper_table",
     "slopes": "bayesmix.results.interpret",
     "lrt": "bayesmix.results.likelihood_ratio",
     "type1_curve": "bayesmix.teaching.type_one",
@@ -108,6 +110,7 @@ __all__ = [
     "simulate",
     "simulate_hospitals",
     "slopes",
+    "table",
     "to_long",
     "to_wide",
     "type1_curve",

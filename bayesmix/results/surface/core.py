@@ -25,6 +25,8 @@ ELSEWHERE = {
     "simulate": "Of a posterior: .posterior_predictive(); of estimates model.reml().simulate().",
     "profile": "Profiles belong to estimates: model.reml().profile().",
     "bootstrap": "The bootstrap belongs to estimates: model.reml().bootstrap().",
+    "influence": "Leaving out groups is for estimates: model.reml().influence().",
+    "level_residuals": "Standardised residuals of groups are for estimates: model.reml().level_residuals().",
     "loo": "Given the groups: arviz.loo(post.with_log_likelihood()).",
     "hypothesis": "Probabilities need a posterior: model.sample().hypothesis(...); of estimates bx.wald(fit, ...).",
     "posterior_predictive": "Of estimates: .simulate().",
