@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from bayesmix.errors import BayesmixError, BayesmixWarning
     from bayesmix.inference.optimizer import Optimizer
     from bayesmix.model import Model
+    from bayesmix.reporting.caterpillars import caterpillar_data, plot_caterpillar
+    from bayesmix.reporting.pooling_arrows import plot_shrinkage, shrinkage_data
+    from bayesmix.reporting.trajectories import group_fits_data, plot_group_fits, plot_trajectories, trajectories_data
     from bayesmix.results.bayes_fit import BayesFit
     from bayesmix.results.comparison import Comparison, compare
     from bayesmix.results.dialects.explain import explain_difference
@@ -69,6 +72,15 @@ _HOMES = {
     "simulate_hospitals": "bayesmix.teaching.hospitals",
     "compare_conclusions": "bayesmix.teaching.conclusions",
     "wald": "bayesmix.results.wald_test",
+    "plot_shrinkage": "bayesmix.reporting.pooling_arrows",
+    "shrinkage_data": "bayesmix.reporting.pooling_arrows",
+    "caterpillar_data": "bayesmix.reporting.caterpillars",
+    "plot_caterpillar": "bayesmix.reporting.caterpillars",
+    "group_fits_data": "bayesmix.reporting.trajectories",
+    "plot_group_fits": "bayesmix.reporting.trajectories",
+    "plot_trajectories": "bayesmix.reporting.trajectories",
+    "trajectories_data": "bayesmix.reporting.trajectories",
+    # pictures
 }
 
 __all__ = [
@@ -82,12 +94,14 @@ __all__ = [
     "Optimizer",
     "Published",
     "WaldTest",
+    "caterpillar_data",
     "compare",
     "compare_conclusions",
     "comparisons",
     "design_effect",
     "effective_size",
     "explain_difference",
+    "group_fits_data",
     "homogeneity_test",
     "levels",
     "list_datasets",
@@ -95,14 +109,20 @@ __all__ = [
     "load_dataset",
     "lrt",
     "nested_frame",
+    "plot_caterpillar",
+    "plot_group_fits",
+    "plot_shrinkage",
+    "plot_trajectories",
     "pooling",
     "power",
     "predictions",
+    "shrinkage_data",
     "simulate",
     "simulate_hospitals",
     "slopes",
     "to_long",
     "to_wide",
+    "trajectories_data",
     "type1_curve",
     "type1_error",
     "wald",
