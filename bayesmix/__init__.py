@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from bayesmix.inference.optimizer import Optimizer
     from bayesmix.model import Model
     from bayesmix.reporting.caterpillars import caterpillar_data, plot_caterpillar
+    from bayesmix.reporting.curves import (
+        correlation_data,
+        icc_data,
+        plot_correlation,
+        plot_icc,
+        plot_type1,
+        plot_variance,
+        type1_data,
+        variance_data,
+    )
+    from bayesmix.reporting.partition import plot_variance_partition, variance_partition_data
     from bayesmix.reporting.pooling_arrows import plot_shrinkage, shrinkage_data
+    from bayesmix.reporting.side_by_side import agreement_data, densities_data, plot_agreement, plot_prior_posterior
     from bayesmix.reporting.trajectories import group_fits_data, plot_group_fits, plot_trajectories, trajectories_data
     from bayesmix.results.bayes_fit import BayesFit
     from bayesmix.results.comparison import Comparison, compare
@@ -80,6 +92,20 @@ _HOMES = {
     "plot_group_fits": "bayesmix.reporting.trajectories",
     "plot_trajectories": "bayesmix.reporting.trajectories",
     "trajectories_data": "bayesmix.reporting.trajectories",
+    "plot_variance_partition": "bayesmix.reporting.partition",
+    "variance_partition_data": "bayesmix.reporting.partition",
+    "agreement_data": "bayesmix.reporting.side_by_side",
+    "densities_data": "bayesmix.reporting.side_by_side",
+    "plot_agreement": "bayesmix.reporting.side_by_side",
+    "plot_prior_posterior": "bayesmix.reporting.side_by_side",
+    "correlation_data": "bayesmix.reporting.curves",
+    "icc_data": "bayesmix.reporting.curves",
+    "plot_correlation": "bayesmix.reporting.curves",
+    "plot_icc": "bayesmix.reporting.curves",
+    "plot_type1": "bayesmix.reporting.curves",
+    "plot_variance": "bayesmix.reporting.curves",
+    "type1_data": "bayesmix.reporting.curves",
+    "variance_data": "bayesmix.reporting.curves",
     # pictures
 }
 
@@ -94,25 +120,36 @@ __all__ = [
     "Optimizer",
     "Published",
     "WaldTest",
+    "agreement_data",
     "caterpillar_data",
     "compare",
     "compare_conclusions",
     "comparisons",
+    "correlation_data",
+    "densities_data",
     "design_effect",
     "effective_size",
     "explain_difference",
     "group_fits_data",
     "homogeneity_test",
+    "icc_data",
     "levels",
     "list_datasets",
     "load",
     "load_dataset",
     "lrt",
     "nested_frame",
+    "plot_agreement",
     "plot_caterpillar",
+    "plot_correlation",
     "plot_group_fits",
+    "plot_icc",
+    "plot_prior_posterior",
     "plot_shrinkage",
     "plot_trajectories",
+    "plot_type1",
+    "plot_variance",
+    "plot_variance_partition",
     "pooling",
     "power",
     "predictions",
@@ -124,7 +161,10 @@ __all__ = [
     "to_wide",
     "trajectories_data",
     "type1_curve",
+    "type1_data",
     "type1_error",
+    "variance_data",
+    "variance_partition_data",
     "wald",
 ]
 

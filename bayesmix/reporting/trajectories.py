@@ -13,7 +13,7 @@ from bayesmix.design import Design
 from bayesmix.design.frame import Categories, Column, Numbers
 from bayesmix.design.groups import is_nested
 from bayesmix.errors import ArgumentError, refuse_unknown
-from bayesmix.reporting.canvas import BLACK, BLUE, VERMILLION, require_fit, several_axes, single_axes
+from bayesmix.reporting.canvas import BLACK, BLUE, VERMILLION, legend_below, require_fit, several_axes, single_axes
 from bayesmix.results.fit import Fit
 from bayesmix.results.grids import Predictors, read_predictors
 from bayesmix.results.group_values import find_group
@@ -53,7 +53,7 @@ def trajectories_data(
     level : str, optional
         Whose groups; may be left out where there is one level.
     kind : {"fitted", "observed"}
-        Fitted lines over the range of x in the group; or its rows in the order of x.
+        Fitted lines over the range of x in the group; or the mean of its rows at each value of x.
     groups : int or sequence of labels, optional
         How many groups, evenly spaced among their labels, 300 at most by itself; or which.
     points : int
@@ -92,10 +92,7 @@ def trajectories_data(
     if kind == "fitted":
         lines, codes = _group_lines(fit, number, x, chosen, count)
     else:
-        order = np.lexsort((values, fit.design.levels[number].grouping.codes))
-        order = order[np.isin(fit.design.levels[number].grouping.codes[order], chosen)]
-        lines = pd.DataFrame({x: values[order], "value": fit.design.response[order]})
-        codes = fit.design.levels[number].grouping.codes[order]
+        lines, codes = _observed_lines(fit.design, number, x, values, chosen)
     everyone = _population_line(fit, predictors, x, np.linspace(values.min(), values.max(), count))
     lines.insert(0, "group", pd.Series([labels[code] for code in codes], dtype=object))
     everyone.insert(0, "group", pd.Series([None] * count, dtype=object))
@@ -195,7 +192,7 @@ def plot_trajectories(
         colors=BLUE,
         linewidths=1.1 if few else 0.6,
         alpha=0.75 if few else 0.35,
-        label=f"{'groups' if kind == 'fitted' else 'rows of groups'} ({len(segments):,})",
+        label=f"{'groups' if kind == 'fitted' else 'means of rows'} ({len(segments):,})",
     )
     ax.add_collection(lines)
     population = frame[frame["line"] == "population"]
@@ -207,7 +204,7 @@ def plot_trajectories(
     ax.set_title(f"{shown} groups of {grouping.name}", fontsize=11)
     ax.set_xlabel(x)
     ax.set_ylabel(fit.design.specification.response.text)
-    ax.legend(fontsize=8, framealpha=0.9)
+    legend_below(ax)
     return ax
 
 
@@ -308,6 +305,17 @@ def _group_lines(
                 each = table.reshape(-1, len(level.effects))[level.grouping.codes[first[groups]]]
                 found = found + np.einsum("nq,nq->n", encoded.effects[upper], each)
     return pd.DataFrame({x: x_values, "value": found}), groups
+
+
+def _observed_lines(
+    design: Design, number: int, x: str, values: Floats, chosen: Integers
+) -> tuple[pd.DataFrame, Integers]:
+    """Mean response at each value of x in each group, and whose it is."""
+    codes = design.levels[number].grouping.codes
+    rows = np.isin(codes, chosen)
+    frame = pd.DataFrame({"code": codes[rows], x: values[rows], "value": design.response[rows]})
+    means = frame.groupby(["code", x], as_index=False)["value"].mean()
+    return means[[x, "value"]], means["code"].to_numpy()
 
 
 def _held(column: Column, codes: Integers, J: int) -> pd.Series[Any] | Any:
