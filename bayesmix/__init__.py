@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from bayesmix.inference.optimizer import Optimizer
     from bayesmix.model import Model
     from bayesmix.reporting.caterpillars import caterpillar_data, plot_caterpillar
+    from bayesmix.reporting.conditional_effects import (
+        effects_data,
+        johnson_neyman,
+        johnson_neyman_data,
+        plot_effects,
+        plot_johnson_neyman,
+    )
     from bayesmix.reporting.curves import (
         correlation_data,
         icc_data,
@@ -106,6 +113,11 @@ _HOMES = {
     "plot_variance": "bayesmix.reporting.curves",
     "type1_data": "bayesmix.reporting.curves",
     "variance_data": "bayesmix.reporting.curves",
+    "effects_data": "bayesmix.reporting.conditional_effects",
+    "johnson_neyman": "bayesmix.reporting.conditional_effects",
+    "johnson_neyman_data": "bayesmix.reporting.conditional_effects",
+    "plot_effects": "bayesmix.reporting.conditional_effects",
+    "plot_johnson_neyman": "bayesmix.reporting.conditional_effects",
     # pictures
 }
 
@@ -129,10 +141,13 @@ __all__ = [
     "densities_data",
     "design_effect",
     "effective_size",
+    "effects_data",
     "explain_difference",
     "group_fits_data",
     "homogeneity_test",
     "icc_data",
+    "johnson_neyman",
+    "johnson_neyman_data",
     "levels",
     "list_datasets",
     "load",
@@ -142,8 +157,10 @@ __all__ = [
     "plot_agreement",
     "plot_caterpillar",
     "plot_correlation",
+    "plot_effects",
     "plot_group_fits",
     "plot_icc",
+    "plot_johnson_neyman",
     "plot_prior_posterior",
     "plot_shrinkage",
     "plot_trajectories",

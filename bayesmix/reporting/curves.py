@@ -41,7 +41,7 @@ def icc_data(
     [0.1616, 0.1159, 0.1373]
     """
     refuse_unknown("icc_data", unknown, ("values", "at", "prob"))
-    table = require_fit("icc_data", fit).icc_curve(x, values, at=at, prob=prob)
+    table: Any = require_fit("icc_data", fit).icc_curve(x, values, at=at, prob=prob)
     frame = table.rename(columns={central_column(table): "estimate"}).reset_index()
     if "level" not in frame:
         frame.insert(0, "level", fit.design.levels[0].name)
@@ -108,7 +108,7 @@ def variance_data(
     [612.1, 3625.8, 654.9, 654.9, 1267.0, 4280.7]
     """
     refuse_unknown("variance_data", unknown, ("values", "at", "prob"))
-    table = require_fit("variance_data", fit).variance_curve(x, values, at=at, prob=prob)
+    table: Any = require_fit("variance_data", fit).variance_curve(x, values, at=at, prob=prob)
     return table.rename(columns={central_column(table): "estimate"}).reset_index()
 
 
@@ -175,7 +175,7 @@ def correlation_data(
     require_fit("correlation_data", fit)
     fit._need_levels()
     name = fit.design.levels[pick_level(fit.design, level)].name
-    table = fit.within_group_correlation(x, values, level=name, at=at)
+    table: Any = fit.within_group_correlation(x, values, level=name, at=at)
     square: pd.DataFrame = table[central_column(table)].unstack(sort=False)
     return square
 
@@ -216,9 +216,11 @@ def plot_correlation(
     ax = single_axes(ax, 5.6, 4.8)
     numbers = square.to_numpy()
     signed = bool((numbers < 0).any())
-    colours, low = ("PuOr", -1.0) if signed else ("cividis", 0.0)
-    image = ax.imshow(numbers, cmap=colours, vmin=low, vmax=1.0)
-    names = [f"{value:.3g}" if isinstance(value, float | int) else str(value) for value in square.index]
+    # A scale up to 1 would show nothing of the correlations of .05 to .2 that are usual in schools.
+    most = max(np.ceil(10 * np.abs(numbers).max()) / 10, 0.1)
+    colours, low = ("PuOr", -most) if signed else ("cividis", 0.0)
+    image = ax.imshow(numbers, cmap=colours, vmin=low, vmax=most)
+    names = [f"{value:.2g}" if isinstance(value, float) else str(value) for value in square.index]
     step = 1 + (len(names) - 1) // 12
     shown = list(range(0, len(names), step))
     crowded = sum(len(names[place]) for place in shown) > 30
@@ -226,7 +228,7 @@ def plot_correlation(
     ax.set_yticks(shown, labels=[names[place] for place in shown])
     if len(names) <= 12:
         for (row, column), value in np.ndenumerate(numbers):
-            dark = abs(value) > 0.6 if signed else value < 0.5
+            dark = abs(value) > 0.6 * most if signed else value < 0.5 * most
             ax.text(
                 column,
                 row,

@@ -133,6 +133,7 @@ def plot_variance_partition(fit: Fit, *, method: str = "levels", ax: Axes | None
     parts = list(dict.fromkeys(frame.index.get_level_values("part")))
     ax = single_axes(ax, height=1.7 + 0.45 * len(bars) + 0.15 * len(parts))
     for number, part in enumerate(parts):
+        residual = part in ("sigma2", "residual")
         for place, bar in enumerate(bars):
             own = frame.loc[bar, "share"]
             if part not in own.index or not pd.notna(own[part]):
@@ -143,8 +144,8 @@ def plot_variance_partition(fit: Fit, *, method: str = "levels", ax: Axes | None
                 own[part],
                 left=start,
                 height=0.65,
-                color=CYCLE[number % len(CYCLE)],
-                hatch=HATCHES[number % len(HATCHES)],
+                color="0.8" if residual else CYCLE[number % len(CYCLE)],
+                hatch="" if residual else HATCHES[(number + number // len(CYCLE)) % len(HATCHES)],
                 edgecolor="white",
                 label=_in_words(part, parts) if bar == "total" else None,
             )
