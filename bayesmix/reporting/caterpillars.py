@@ -69,7 +69,7 @@ def caterpillar_data(
     >>> fit = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb")).reml()
     >>> frame = bx.caterpillar_data(fit)
     >>> frame.index[0], int(frame["apart"].sum())
-    ('8367', 66)
+    ('8367', 61)
     """
     refuse_unknown("caterpillar_data", unknown, ("level", "effect", "kind", "prob"))
     require_fit("caterpillar_data", fit)

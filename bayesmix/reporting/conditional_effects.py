@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def plot_effects(
     numeric = pd.api.types.is_numeric_dtype(frame[x])
     parts = [("mean", frame)] if by is None else [(key, part) for key, part in frame.groupby(by, observed=True)]
     for number, (key, own) in enumerate(parts):
-        label = f"{by} = {key:.3g}" if isinstance(key, float) else str(key) if by is None else f"{by} = {key}"
+        label = key if by is None else f"{by} = {_short(key, frame[by])}"
         colour, dash = CYCLE[number % len(CYCLE)], DASHES[number % len(DASHES)]
         if numeric:
             ax.plot(own[x], own["estimate"], color=colour, ls=dash, lw=1.8, label=label)
@@ -152,6 +153,14 @@ def plot_effects(
     ax.set_ylabel(f"mean of {fit.design.specification.response.text}, {100 * prob:g} % band")
     legend_below(ax, columns=min(3, len(parts)))
     return ax
+
+
+def _short(value: Any, column: pd.Series[Any]) -> str:
+    """A label, or a number with the decimals that tell it from its neighbours."""
+    if not isinstance(value, float):
+        return str(value)
+    spread = float(column.max() - column.min()) or abs(value) or 1.0
+    return f"{value:.{max(0, 2 - int(np.floor(np.log10(spread))))}f}"
 
 
 def johnson_neyman_data(
@@ -183,7 +192,7 @@ def johnson_neyman_data(
     >>> import bayesmix as bx
     >>> fit = bx.Model("math ~ ses * meanses + (1 | school)", bx.load_dataset("hsb")).reml()
     >>> bx.johnson_neyman_data(fit, "ses", "meanses", values=(-1, 1), points=3)["slope"].round(3).tolist()
-    [1.945, 2.195, 2.446]
+    [1.982, 2.198, 2.413]
     """
     refuse_unknown("johnson_neyman_data", unknown, ("values", "points", "prob"))
     ends, (low, high) = _slope_ends(require_fit("johnson_neyman_data", fit), x, by, values, prob)
@@ -221,9 +230,9 @@ def johnson_neyman(
     Examples
     --------
     >>> import bayesmix as bx
-    >>> fit = bx.Model("math ~ sector + meanses * size + (1 | school)", bx.load_dataset("mathachieve")).reml()
-    >>> bx.johnson_neyman(fit, "size", "meanses").round({"low": 2, "high": 2, "rows": 2}).values.tolist()
-    [[-1.19, 0.83, 'undecided', 1.0]]
+    >>> fit = bx.Model("math ~ ses * meanses + (1 | school)", bx.load_dataset("hsb")).reml()
+    >>> bx.johnson_neyman(fit, "meanses", "ses")[["low", "high", "slope"]].round(2).values.tolist()
+    [[-3.76, 2.69, 'positive']]
     """
     refuse_unknown("johnson_neyman", unknown, ("values", "prob"))
     ends, (low, high) = _slope_ends(require_fit("johnson_neyman", fit), x, by, values, prob)
@@ -238,13 +247,12 @@ def johnson_neyman(
         for place in np.flatnonzero(np.diff(np.sign(found[row])) != 0):
             cuts.add(float(brentq(end, grid[place], grid[place + 1], xtol=1e-12, rtol=1e-14)))
     edges = np.array(sorted(cuts))
-    column = read_predictors(fit.design, groupings=False).column(by)
-    assert isinstance(column, Numbers)
+    moderator = _number(read_predictors(fit.design, groupings=False), by)
     regions = []
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         _, lower, upper = ends(np.array([0.5 * (left + right)]))[:, 0]
         sign = "positive" if lower > 0 else "negative" if upper < 0 else "undecided"
-        inside = (column.values >= left) & ((column.values < right) | (right == edges[-1]) & (column.values <= right))
+        inside = (moderator >= left) & ((moderator < right) | (right == edges[-1]) & (moderator <= right))
         regions.append({"low": left, "high": right, "slope": sign, "rows": float(inside.mean())})
     return pd.DataFrame(regions)
 
@@ -305,15 +313,12 @@ def _slope_ends(fit: Fit, x: str, by: str, values: Any, prob: float) -> tuple[En
     """The slope and its interval as a function of the moderator, and the range of the latter."""
     require_coverage(prob)
     predictors = read_predictors(fit.design, groupings=False)
-    columns = {name: predictors.column(name) for name in (x, by)}
-    for name, column in columns.items():
-        if not isinstance(column, Numbers):
-            raise ArgumentError(f"'{name}' is a category.", "Expected a number.", "Call bx.slopes, or plot_effects.")
+    along, moderator = (_number(predictors, name) for name in (x, by))
     if x == by:
         raise ArgumentError(f"by='{by}' is x itself.", "Expected another predictor.", "Name another.")
-    low, high = _range(columns[by].values if values is None else values)
-    step = 1e-3 * float(columns[x].values.std())
-    centre = float(columns[x].values.mean())
+    low, high = _range(moderator if values is None else values)
+    step = 1e-3 * float(along.std())
+    centre = float(along.mean())
 
     def contrasts(z: Floats) -> Floats:
         typical = {
@@ -341,6 +346,14 @@ def _slope_ends(fit: Fit, x: str, by: str, values: Any, prob: float) -> tuple[En
         return np.stack([slopes.mean(axis=0), *np.quantile(slopes, [0.5 - prob / 2, 0.5 + prob / 2], axis=0)])
 
     return equal_tailed, (low, high)
+
+
+def _number(predictors: Predictors, name: str) -> Floats:
+    """The values of a numeric predictor."""
+    column = predictors.column(name)
+    if not isinstance(column, Numbers):
+        raise ArgumentError(f"'{name}' is a category.", "Expected a number.", "Call bx.slopes, or bx.plot_effects.")
+    return column.values
 
 
 def _range(values: Any) -> tuple[float, float]:

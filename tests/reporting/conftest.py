@@ -60,3 +60,9 @@ def flat() -> bx.LikelihoodFit:
 @pytest.fixture(scope="session")
 def crossed() -> bx.LikelihoodFit:
     return bx.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", bx.load_dataset("penicillin")).reml()
+
+
+@pytest.fixture(scope="session")
+def dyestuff2_reml() -> bx.LikelihoodFit:
+    """No variance between groups."""
+    return bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff2")).reml()
