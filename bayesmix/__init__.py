@@ -30,8 +30,10 @@ if TYPE_CHECKING:
         type1_data,
         variance_data,
     )
+    from bayesmix.reporting.group_checks import plot_ppc_groups, ppc_groups_data
     from bayesmix.reporting.partition import plot_variance_partition, variance_partition_data
     from bayesmix.reporting.pooling_arrows import plot_shrinkage, shrinkage_data
+    from bayesmix.reporting.residual_plots import plot_residuals, residuals_data
     from bayesmix.reporting.side_by_side import agreement_data, densities_data, plot_agreement, plot_prior_posterior
     from bayesmix.reporting.trajectories import group_fits_data, plot_group_fits, plot_trajectories, trajectories_data
     from bayesmix.results.bayes_fit import BayesFit
@@ -118,6 +120,10 @@ _HOMES = {
     "johnson_neyman_data": "bayesmix.reporting.conditional_effects",
     "plot_effects": "bayesmix.reporting.conditional_effects",
     "plot_johnson_neyman": "bayesmix.reporting.conditional_effects",
+    "plot_residuals": "bayesmix.reporting.residual_plots",
+    "residuals_data": "bayesmix.reporting.residual_plots",
+    "plot_ppc_groups": "bayesmix.reporting.group_checks",
+    "ppc_groups_data": "bayesmix.reporting.group_checks",
     # pictures
 }
 
@@ -161,7 +167,9 @@ __all__ = [
     "plot_group_fits",
     "plot_icc",
     "plot_johnson_neyman",
+    "plot_ppc_groups",
     "plot_prior_posterior",
+    "plot_residuals",
     "plot_shrinkage",
     "plot_trajectories",
     "plot_type1",
@@ -169,7 +177,9 @@ __all__ = [
     "plot_variance_partition",
     "pooling",
     "power",
+    "ppc_groups_data",
     "predictions",
+    "residuals_data",
     "shrinkage_data",
     "simulate",
     "simulate_hospitals",

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import bayesmix as bx
 from bayesmix.errors import ArgumentError
 from tests.bayes import Fits
+from tests.fabricated import fabricated
 
 CRITICAL = 1.959963984540054  # qnorm(.975)
 
@@ -51,12 +52,29 @@ def test_drawn_region(interacting: bx.LikelihoodFit) -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("ses", "slope of meanses")
 
 
-def test_slope_that_does_not_change(sleepstudy: Fits, four: bx.LikelihoodFit) -> None:
-    """One region; and of a posterior the quantiles of the slope."""
-    frame = sleepstudy.model.design
-    assert frame.n == 180
+def test_region_of_a_posterior(interacting: bx.LikelihoodFit, rng: np.random.Generator) -> None:
+    """At its ends a quantile of b1 + b3 z over the draws is 0."""
+    model = bx.Model("math ~ ses * meanses + (1 | school)", bx.load_dataset("hsb"))
+    names = list(model.design.fixed_names)
+    beta = rng.normal(size=(400, 4)) * 0.3
+    beta[:, names.index("meanses")] += 1.0
+    beta[:, names.index("ses:meanses")] += 1.5
+    post = fabricated(model, rng, draws=200, beta=beta)
+    found = bx.johnson_neyman(post, "meanses", "ses", prob=0.9)
+    assert found["slope"].tolist() == ["negative", "undecided", "positive"]
+    for z, share in zip(found["low"].iloc[1:], (0.95, 0.05), strict=True):
+        slopes = beta[:, names.index("meanses")] + z * beta[:, names.index("ses:meanses")]
+        assert_allclose(np.quantile(slopes, share), 0, atol=1e-8)
+    frame = bx.johnson_neyman_data(post, "meanses", "ses", values=(0, 1), points=2)
+    assert_allclose(frame["slope"].iloc[0], beta[:, names.index("meanses")].mean())
     with pytest.raises(ArgumentError, match="x itself"):
-        bx.johnson_neyman(sleepstudy.post, "Days", "Days")
+        bx.johnson_neyman(post, "ses", "ses")
+
+
+def test_one_region(interacting: bx.LikelihoodFit) -> None:
+    found = bx.johnson_neyman(interacting, "ses", "meanses", values=(0, 0.5))
+    assert found[["low", "high", "slope"]].to_numpy().tolist() == [[0, 0.5, "positive"]]
+    assert not bx.plot_johnson_neyman(interacting, "ses", "meanses", values=(0, 0.5)).patches
 
 
 def test_simple_slopes(interacting: bx.LikelihoodFit) -> None:
