@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import bayesmix as bx
-from tests.bayes import dyestuff, sleepstudy
+from tests.bayes import sleepstudy
 
-__all__ = ["dyestuff", "sleepstudy"]
+__all__ = ["sleepstudy"]
 
 mpl.use("Agg", force=True)
 
@@ -66,3 +66,9 @@ def crossed() -> bx.LikelihoodFit:
 def dyestuff2_reml() -> bx.LikelihoodFit:
     """No variance between groups."""
     return bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff2")).reml()
+
+
+@pytest.fixture(scope="session")
+def dyestuff_reml() -> bx.LikelihoodFit:
+    """Balanced, one effect."""
+    return bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff")).reml()

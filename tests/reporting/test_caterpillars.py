@@ -36,6 +36,9 @@ def test_coefficients_beside_the_fixed_effect(four: bx.LikelihoodFit) -> None:
     fixed = four.fixed_effects().loc["x", "estimate"]
     frame = bx.caterpillar_data(four, effect="x", kind="coefficients")
     assert_allclose(frame["reference"], fixed)
+    assert_array_equal(frame["apart"], (frame["ci_low"] > fixed) | (frame["ci_high"] < fixed))
+    assert not frame["apart"].all()
+    assert (frame["ci_low"] > 0).any()
     assert_allclose(frame["estimate"].sort_index(), four.coefficients().xs("x", level="effect")["estimate"])
     ax = bx.plot_caterpillar(four, effect="x", kind="coefficients")
     assert [text.get_text() for text in ax.get_yticklabels()] == [str(label) for label in frame.index]

@@ -27,12 +27,22 @@ def test_statistics(hsb_reml: bx.LikelihoodFit, hsb: pd.DataFrame, statistic: st
     assert_allclose(frame["tail"], above)
 
 
-def test_spread_of_means(dyestuff: Fits) -> None:
+def test_rows_in_any_order(rng: np.random.Generator) -> None:
+    g = rng.permutation(np.repeat(np.arange(6), 5))
+    frame = pd.DataFrame({"y": rng.normal(size=30) + g, "g": g})
+    fit = bx.Model("y ~ 1 + (1 | g)", frame).reml()
+    found = bx.ppc_groups_data(fit, draws=10, seed=1)
+    assert_allclose(found["observed"].sort_index(), frame.groupby("g")["y"].mean())
+    drawn = pd.DataFrame(fit.simulate(10, seed=1, groups="known").T).groupby(g).mean().mean(axis=1)
+    assert_allclose(found["replicated"].sort_index(), drawn)
+
+
+def test_spread_of_means(dyestuff_reml: bx.LikelihoodFit) -> None:
     """Means of new groups have tau2 + sigma2/n, of known ones sigma2/n; four standard errors of a simulated sd."""
-    found = dyestuff.reml.variance_components()["estimate"]
+    found = dyestuff_reml.variance_components()["estimate"]
     tau2, sigma2 = found["Batch", "var(Intercept)"], found["residual", "var"]
     for groups, variance in (("new", tau2 + sigma2 / 5), ("known", sigma2 / 5)):
-        frame = bx.ppc_groups_data(dyestuff.reml, groups=groups, draws=4000, seed=1, prob=0.6826894921370859)
+        frame = bx.ppc_groups_data(dyestuff_reml, groups=groups, draws=4000, seed=1, prob=0.6826894921370859)
         half = (frame["ci_high"] - frame["ci_low"]).mean() / 2
         assert_allclose(half, np.sqrt(variance), rtol=4 * 1.5 / np.sqrt(2 * 6 * 4000))
 

@@ -27,12 +27,12 @@ def test_weighted_rows_have_one_variance(rng: np.random.Generator) -> None:
     assert_allclose(found["scaled"], np.sqrt(w) * found["residual"] / fit.sigma)
 
 
-def test_groups_by_their_diagnostic_error(dyestuff: Fits, dataset: object) -> None:
+def test_groups_by_their_diagnostic_error(dyestuff_reml: bx.LikelihoodFit) -> None:
     """Balanced: var(u) = tau2^2/(tau2 + sigma2/n) (1 - 1/J), the same for all, as REML makes the mean square."""
-    frame = bx.residuals_data(dyestuff.reml, "Batch").xs("Intercept", level="effect")
-    found = dyestuff.reml.variance_components()["estimate"]
+    frame = bx.residuals_data(dyestuff_reml, "Batch").xs("Intercept", level="effect")
+    found = dyestuff_reml.variance_components()["estimate"]
     tau2, sigma2 = found["Batch", "var(Intercept)"], found["residual", "var"]
-    u = dyestuff.reml.group_effects()["estimate"].to_numpy()
+    u = dyestuff_reml.group_effects()["estimate"].to_numpy()
     assert_allclose(frame["scaled"], u / np.sqrt(tau2**2 / (tau2 + sigma2 / 5) * (1 - 1 / 6)), rtol=1e-5)
     assert_array_equal(np.argsort(frame["quantile"]), np.argsort(u))
 
