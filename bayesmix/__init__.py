@@ -124,7 +124,6 @@ _HOMES = {
     "residuals_data": "bayesmix.reporting.residual_plots",
     "plot_ppc_groups": "bayesmix.reporting.group_checks",
     "ppc_groups_data": "bayesmix.reporting.group_checks",
-    # pictures
 }
 
 __all__ = [

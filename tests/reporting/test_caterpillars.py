@@ -36,14 +36,20 @@ def test_coefficients_beside_the_fixed_effect(four: bx.LikelihoodFit) -> None:
     fixed = four.fixed_effects().loc["x", "estimate"]
     frame = bx.caterpillar_data(four, effect="x", kind="coefficients")
     assert_allclose(frame["reference"], fixed)
-    assert_array_equal(frame["apart"], (frame["ci_low"] > fixed) | (frame["ci_high"] < fixed))
-    assert not frame["apart"].all()
-    assert (frame["ci_low"] > 0).any()
     assert_allclose(frame["estimate"].sort_index(), four.coefficients().xs("x", level="effect")["estimate"])
     ax = bx.plot_caterpillar(four, effect="x", kind="coefficients")
     assert [text.get_text() for text in ax.get_yticklabels()] == [str(label) for label in frame.index]
     assert_allclose(ax.lines[0].get_xdata(), fixed)
     assert ax.get_xlabel() == "x of the group"
+
+
+def test_apart_from_the_fixed_effect_and_not_from_zero(hsb_reml: bx.LikelihoodFit) -> None:
+    """Every school's own intercept is positive; some of them differ from the fixed effect."""
+    frame = bx.caterpillar_data(hsb_reml, kind="coefficients")
+    fixed = hsb_reml.fixed_effects().loc["Intercept", "estimate"]
+    assert (frame["ci_low"] > 0).all()
+    assert_array_equal(frame["apart"], (frame["ci_low"] > fixed) | (frame["ci_high"] < fixed))
+    assert 0 < frame["apart"].sum() < 160
 
 
 def test_sizes(thousands: bx.LikelihoodFit, egsingle_reml: bx.LikelihoodFit) -> None:
