@@ -34,7 +34,12 @@ if TYPE_CHECKING:
     from bayesmix.reporting.partition import plot_variance_partition, variance_partition_data
     from bayesmix.reporting.pooling_arrows import plot_shrinkage, shrinkage_data
     from bayesmix.reporting.residual_plots import plot_residuals, residuals_data
-    from bayesmix.reporting.side_by_side import agreement_data, densities_data, plot_agreement, plot_prior_posterior
+    from bayesmix.reporting.side_by_side import (
+        agreement_data,
+        plot_agreement,
+        plot_prior_posterior,
+        prior_posterior_data,
+    )
     from bayesmix.reporting.trajectories import group_fits_data, plot_group_fits, plot_trajectories, trajectories_data
     from bayesmix.results.bayes_fit import BayesFit
     from bayesmix.results.comparison import Comparison, compare
@@ -104,7 +109,7 @@ _HOMES = {
     "plot_variance_partition": "bayesmix.reporting.partition",
     "variance_partition_data": "bayesmix.reporting.partition",
     "agreement_data": "bayesmix.reporting.side_by_side",
-    "densities_data": "bayesmix.reporting.side_by_side",
+    "prior_posterior_data": "bayesmix.reporting.side_by_side",
     "plot_agreement": "bayesmix.reporting.side_by_side",
     "plot_prior_posterior": "bayesmix.reporting.side_by_side",
     "correlation_data": "bayesmix.reporting.curves",
@@ -143,7 +148,6 @@ __all__ = [
     "compare_conclusions",
     "comparisons",
     "correlation_data",
-    "densities_data",
     "design_effect",
     "effective_size",
     "effects_data",
@@ -178,6 +182,7 @@ __all__ = [
     "power",
     "ppc_groups_data",
     "predictions",
+    "prior_posterior_data",
     "residuals_data",
     "shrinkage_data",
     "simulate",

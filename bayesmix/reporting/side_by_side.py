@@ -136,7 +136,7 @@ def plot_agreement(*fits: Fit, prob: float = 0.95, ax: Axes | None = None, **unk
     return ax
 
 
-def densities_data(post: BayesFit, parameters: Any = None, *, points: int = 200, **unknown: Any) -> pd.DataFrame:
+def prior_posterior_data(post: BayesFit, parameters: Any = None, *, points: int = 200, **unknown: Any) -> pd.DataFrame:
     """Prior and posterior density of each parameter: the frame behind :func:`plot_prior_posterior`.
 
     Parameters
@@ -161,10 +161,10 @@ def densities_data(post: BayesFit, parameters: Any = None, *, points: int = 200,
     --------
     >>> import bayesmix as bx
     >>> post = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff")).sample()  # doctest: +SKIP
-    >>> bx.densities_data(post, "sigma")  # doctest: +SKIP
+    >>> bx.prior_posterior_data(post, "sigma")  # doctest: +SKIP
     """
-    refuse_unknown("densities_data", unknown, ("parameters", "points"))
-    frame = require_posterior("densities_data", post).prior_posterior(points=points)
+    refuse_unknown("prior_posterior_data", unknown, ("parameters", "points"))
+    frame = require_posterior("prior_posterior_data", post).prior_posterior(points=points)
     known = list(dict.fromkeys(frame.index.get_level_values("parameter")))
     if parameters is None:
         return frame
@@ -187,7 +187,7 @@ def plot_prior_posterior(post: BayesFit, parameters: Any = None, **unknown: Any)
     Parameters
     ----------
     post, parameters
-        See :func:`densities_data`.
+        See :func:`prior_posterior_data`.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def plot_prior_posterior(post: BayesFit, parameters: Any = None, **unknown: Any)
     >>> bx.plot_prior_posterior(post)  # doctest: +SKIP
     """
     refuse_unknown("plot_prior_posterior", unknown, ("parameters",))
-    frame = densities_data(require_posterior("plot_prior_posterior", post), parameters)
+    frame = prior_posterior_data(require_posterior("plot_prior_posterior", post), parameters)
     names = list(dict.fromkeys(frame.index.get_level_values("parameter")))
     axes = several_axes(len(names), 3, 2.7, 2.1)
     for panel, name in zip(axes, names, strict=True):

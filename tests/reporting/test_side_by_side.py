@@ -49,7 +49,7 @@ def test_estimates_at_the_bound(dyestuff2_reml: bx.LikelihoodFit) -> None:
 
 
 def test_prior_and_posterior(sleepstudy: Fits) -> None:
-    frame = bx.densities_data(sleepstudy.post)
+    frame = bx.prior_posterior_data(sleepstudy.post)
     axes = bx.plot_prior_posterior(sleepstudy.post)
     names = list(dict.fromkeys(frame.index.get_level_values("parameter")))
     assert [panel.get_title() for panel in axes] == names
@@ -66,8 +66,8 @@ def test_chosen_parameters(sleepstudy: Fits) -> None:
     axes = bx.plot_prior_posterior(sleepstudy.post, ["sigma", "Days"])
     assert [panel.get_title() for panel in axes] == ["sigma", "Days"]
     assert len(bx.plot_prior_posterior(sleepstudy.post, "Days")) == 1
-    assert len(bx.densities_data(sleepstudy.post, "Days", points=7)) == 7
-    assert np.isfinite(bx.densities_data(sleepstudy.post)["posterior"]).all()
+    assert len(bx.prior_posterior_data(sleepstudy.post, "Days", points=7)) == 7
+    assert np.isfinite(bx.prior_posterior_data(sleepstudy.post)["posterior"]).all()
 
 
 def test_wrong_input(sleepstudy: Fits, four: bx.LikelihoodFit) -> None:
