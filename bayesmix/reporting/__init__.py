@@ -1,0 +1,1 @@
+"""Pictures of fits, each with the tidy frame it is drawn from."""

@@ -1,0 +1,32 @@
+"""What pictures share: limits, colours, and an import without matplotlib."""
+
+import subprocess
+import sys
+
+import numpy as np
+from numpy.testing import assert_allclose
+
+from bayesmix.reporting.canvas import CYCLE, DASHES, marker_areas, robust_view
+
+
+def test_limits_show_what_is_kept_and_cut_far_outliers() -> None:
+    kept, cut = np.array([0.0, 10.0]), np.array([1.0, 2.0, 3.0, 4.0, 12.0])
+    low, high = robust_view(kept, cut)
+    assert_allclose((low, high), (-0.5, 10.5))
+    low, high = robust_view(kept, np.array([np.nan, 11.0, 12.0, 13.0]))
+    assert_allclose((low, high), (-0.65, 13.65))
+    assert robust_view(np.array([2.0]), np.array([np.nan])) == (1.0, 3.0)
+
+
+def test_areas_are_the_counts() -> None:
+    assert_allclose(marker_areas(np.array([10.0, 20.0, 30.0])), [30, 60, 90])
+
+
+def test_each_line_has_a_colour_and_a_dash_of_its_own() -> None:
+    assert len(set(CYCLE)) == len(set(DASHES)) == 7
+
+
+def test_matplotlib_is_imported_late() -> None:
+    code = "import sys, bayesmix.reporting.pooling_arrows as p, bayesmix as bx; bx.plot_effects; "
+    code += "sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
