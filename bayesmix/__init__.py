@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         variance_data,
     )
     from bayesmix.reporting.group_checks import plot_ppc_groups, ppc_groups_data
+    from bayesmix.reporting.pages import report
     from bayesmix.reporting.partition import plot_variance_partition, variance_partition_data
     from bayesmix.reporting.pooling_arrows import plot_shrinkage, shrinkage_data
     from bayesmix.reporting.residual_plots import plot_residuals, residuals_data
@@ -88,6 +89,7 @@ _HOMES = {
     "pooling": "bayesmix.teaching.pooling_ladder",
     "predictions": "bayesmix.results.interpret",
     "read_textbook": "bayesmix.results.textbook",
+    "report": "bayesmix.reporting.pages",
     "shipped_textbooks": "bayesmix.results.textbook",
     "table": "bayesmix.results.paper_table",
     "slopes": "bayesmix.results.interpret",
@@ -191,6 +193,7 @@ __all__ = [
     "predictions",
     "prior_posterior_data",
     "read_textbook",
+    "report",
     "residuals_data",
     "shipped_textbooks",
     "shrinkage_data",

@@ -35,7 +35,8 @@ value of a column has one, in the order of their codes.
 
 \b
 --json prints one object: bayesmix (version), command, formula, data, rows, missing_rows, groups (count by level),
-weights, seed, priors (by parameter), notes, fits, comparison, saved, interrupted.
+weights, seed, priors (by parameter), notes, fits, comparison, saved, report,
+  interrupted.
   fits         method "REML", "ML" or "posterior"; fixed_effects and variance_components (lists of rows);
                likelihood: criterion, loglik, aic, bic, singular; posterior: chains, draws, divergences
   comparison   agree, verdict, table, or null for one fit
@@ -57,6 +58,7 @@ class _Wanted:
     tune: int
     chains: int
     save: Path | None
+    report: Path | None
     quiet: bool
 
 
@@ -74,6 +76,7 @@ class _Wanted:
 @click.option("--tune", type=int, default=300, show_default=True, help="Warm-up draws of each chain.")
 @click.option("--chains", type=int, default=_CHAINS, show_default=True)
 @click.option("--save", metavar="FILE", help="Save the posterior (.nc), for show, compare and bx.load().")
+@click.option("--report", metavar="FILE", help="Write one HTML page about the fits (.html).")
 @click.option("--style", type=click.Choice(STYLES), help="Print likelihood fits in the layout of a program.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, numbers in full.")
 def fit(formula: str, data: str, style: str | None, as_json: bool, **options: Any) -> int:
@@ -96,16 +99,18 @@ def fit(formula: str, data: str, style: str | None, as_json: bool, **options: An
         saved = str(posts[0].save(wanted.save)) if posts and wanted.save is not None else None
         fits += posts
         found = bx.compare(*fits) if len(fits) > 1 else None
+        page = None if wanted.report is None else str(bx.report(*fits, path=wanted.report))
         if as_json:
             facts = {"formula": formula, "data": data, "rows": model.n, "missing_rows": model.design.n_missing}
             facts |= {"groups": model.groups, "weights": options["weights"], "seed": wanted.seed}
             facts |= {"priors": model.priors.table["distribution"].to_dict(), "notes": [*model.design.notes, *notes]}
             facts |= {"fits": [fit_record(each) for each in fits]}
             facts |= {"comparison": None if found is None else comparison_record(found)}
-            print_json("fit", **facts, saved=saved, interrupted=interrupted)
+            print_json("fit", **facts, saved=saved, report=page, interrupted=interrupted)
         else:
             texts = [str(each) for each in (*posts, found) if each is not None]
             texts += [] if saved is None else [f"Posterior saved to {saved}."]
+            texts += [] if page is None else [f"Report written to {page}."]
             click.echo("\n\n".join(texts), nl=bool(texts))
     if interrupted:
         click.echo("Interrupted.", err=True)
@@ -134,8 +139,13 @@ def _read_options(options: dict[str, Any], style: str | None, as_json: bool) -> 
     save = None if options["save"] is None else read_path(options["save"])
     if save is not None:
         require_writable(save)  # now, not after minutes of sampling
+    report = None if options["report"] is None else read_path(options["report"])
+    if report is not None:
+        if report.suffix.lower() not in (".html", ".htm"):
+            raise ArgumentError(f"--report {report}.", "Expected the path of an .html file.", "Name it report.html.")
+        require_writable(report)
     sizes = {name: options[name] for name in ("seed", "draws", "tune", "chains")}
-    return _Wanted(tuple(methods), save=save, quiet=as_json, **sizes)
+    return _Wanted(tuple(methods), save=save, report=report, quiet=as_json, **sizes)
 
 
 def _noted() -> list[str]:

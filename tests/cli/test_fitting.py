@@ -91,7 +91,7 @@ def test_json_has_every_digit(command: Any, csv: str, sampled: list[dict[str, An
     found = command("fit", FORMULA, csv, "--both", "--ml", "--json", "--seed", "1")
     told = json.loads(found.out)
     keys = "bayesmix command formula data rows missing_rows groups weights seed priors notes fits comparison saved"
-    assert list(told) == [*keys.split(), "interrupted"]
+    assert list(told) == [*keys.split(), "report", "interrupted"]
     assert told["rows"] == 30 and told["groups"] == {"Batch": 6} and told["interrupted"] is False
     reml, ml, post = told["fits"]
     assert (reml["method"], ml["method"], post["method"]) == ("REML", "ML", "posterior")
@@ -227,3 +227,14 @@ def test_reading_is_the_same_as_in_python(command: Any, tmp_path: Path, hsb: pd.
     ours = bx.Model("math ~ ses + sector + (ses | school)", hsb).reml()
     rows = {row["term"]: row["estimate"] for row in json.loads(found.out)["fits"][0]["fixed_effects"]}
     assert rows == ours.fixed_effects()["estimate"].to_dict()
+
+
+def test_report(command: Any, csv: str, tmp_path: Path) -> None:
+    """A page about the fits; a path that is none is refused before fitting."""
+    page = tmp_path / "out.html"
+    found = command("fit", FORMULA, csv, "--reml", "--report", str(page))
+    assert found.status == 0
+    assert f"Report written to {page}." in found.out
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    found = command("fit", FORMULA, csv, "--reml", "--report", str(tmp_path / "out.pdf"))
+    assert found.status == 2 and ".html" in found.err
