@@ -1,6 +1,8 @@
 """The page: whole, with nothing outside of it, every section, every number that the fits print."""
 
 import base64
+import shutil
+import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -153,3 +155,26 @@ def test_wrong_fits(sleepstudy: Fits, hsb_reml: bx.LikelihoodFit, tmp_path: Path
     with pytest.raises(ArgumentError):
         bx.report(sleepstudy.reml, path=path, file="x")
     assert not path.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1200])
+def test_in_a_browser(width: int, sleepstudy: Fits, tmp_path: Path) -> None:
+    """No message on the console, and every image drawn at its size, on a phone and on a desk."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("there is no Chromium on this machine")
+    path = bx.report(sleepstudy.reml, sleepstudy.post, path=tmp_path / "sleep.html")
+    count = (
+        "<script>addEventListener('load', () => { document.title = [...document.images]"
+        ".filter(i => i.complete && i.naturalWidth > 100 && i.width <= innerWidth).length })</script></body>"
+    )
+    probe = tmp_path / "probe.html"
+    probe.write_text(path.read_text(encoding="utf-8").replace("</body>", count), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", f"--window-size={width},2000"]
+    found = subprocess.run(
+        [browser, *options, "--dump-dom", probe.as_uri()], capture_output=True, text=True, timeout=120
+    )
+    assert found.returncode == 0
+    assert "CONSOLE" not in found.stderr
+    assert "<title>5</title>" in found.stdout
