@@ -15,6 +15,7 @@ import numpy as np
 
 from bayesmix import __version__
 from bayesmix.errors import ArgumentError, FileError, refuse_unknown
+from bayesmix.inference.presets import choose_priors
 from bayesmix.reporting.caterpillars import plot_caterpillar
 from bayesmix.reporting.partition import plot_variance_partition
 from bayesmix.reporting.pooling_arrows import plot_shrinkage
@@ -139,8 +140,6 @@ def _sections(fits: tuple[Fit, ...], comparison: str) -> Iterator[tuple[str, str
 
 def _without_priors(fit: Fit) -> str:
     """The model card of estimates."""
-    from bayesmix.inference.presets import choose_priors
-
     page = model_html(fit.design, choose_priors("flat", fit.design))
     start, end = page.index("<h4>Priors</h4>"), page.rindex("</section>")
     notes = "".join(f"<p>{escape(note)}</p>" for note in fit.design.notes)
