@@ -250,7 +250,8 @@ class SharesOfVariance(Core):
         ----------
         method : {"nakagawa", "gelman", "rights-sterba"}
             ``"nakagawa"``: marginal (fixed part) and conditional (fixed part and groups), slopes by Johnson's average
-            over the rows. ``"gelman"``: variance of the fitted values, group effects included, over itself plus
+            over the rows; variances over rows have divisor n - 1, those of ``"rights-sterba"`` n.
+            ``"gelman"``: variance of the fitted values, group effects included, over itself plus
             sigma^2; of an estimate, at the predicted effects. ``"rights-sterba"``: shares f1, f2 (fixed part within and
             between groups), v (slopes that vary), m (means of groups) and sigma2, which sum to 1, and the measures
             R2_t, R2_w, R2_b made of them; with three nested levels f1, f2, f3 from the lowest, and v and m of each
