@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         prior_posterior_data,
     )
     from bayesmix.reporting.trajectories import group_fits_data, plot_group_fits, plot_trajectories, trajectories_data
+    from bayesmix.results.bayes_factor import BayesFactor, bayes_factor, model_probabilities
     from bayesmix.results.bayes_fit import BayesFit
     from bayesmix.results.comparison import Comparison, compare
     from bayesmix.results.dialects.explain import explain_difference
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 
 # Bound on first use, so that importing costs little and has no effect.
 _HOMES = {
+    "BayesFactor": "bayesmix.results.bayes_factor",
     "BayesFit": "bayesmix.results.bayes_fit",
     "BayesmixError": "bayesmix.errors",
     "BayesmixWarning": "bayesmix.errors",
@@ -77,6 +79,7 @@ _HOMES = {
     "Optimizer": "bayesmix.inference.optimizer",
     "WaldTest": "bayesmix.results.wald_test",
     "Published": "bayesmix.results.published",
+    "bayes_factor": "bayesmix.results.bayes_factor",
     "comparisons": "bayesmix.results.interpret",
     "compare": "bayesmix.results.comparison",
     "explain_difference": "bayesmix.results.dialects.explain",
@@ -93,6 +96,7 @@ _HOMES = {
     "shipped_textbooks": "bayesmix.results.textbook",
     "table": "bayesmix.results.paper_table",
     "slopes": "bayesmix.results.interpret",
+    "model_probabilities": "bayesmix.results.bayes_factor",
     "lrt": "bayesmix.results.likelihood_ratio",
     "type1_curve": "bayesmix.teaching.type_one",
     "type1_error": "bayesmix.teaching.type_one",
@@ -140,6 +144,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "BayesFactor",
     "BayesFit",
     "BayesmixError",
     "BayesmixWarning",
@@ -151,6 +156,7 @@ __all__ = [
     "Published",
     "WaldTest",
     "agreement_data",
+    "bayes_factor",
     "caterpillar_data",
     "compare",
     "compare_conclusions",
@@ -171,6 +177,7 @@ __all__ = [
     "load",
     "load_dataset",
     "lrt",
+    "model_probabilities",
     "nested_frame",
     "plot_agreement",
     "plot_caterpillar",

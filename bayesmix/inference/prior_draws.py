@@ -239,10 +239,8 @@ def _log_densities(
     sigma: Floats,
     covariances: Sequence[Floats],
 ) -> Floats:
-    """The compiled log density at each of D draws."""
-    coordinates = user_coordinates(products)
-    vector = np.concatenate([coordinates.packed, coordinates.body])
-    parts = [np.zeros((len(sigma), 0))]
+    """The compiled log density at each of D draws of covariances."""
+    factors = []
     for level, covariance in zip(design.levels, covariances, strict=True):
         sds = np.sqrt(np.einsum("dqq->dq", covariance))
         root = np.zeros(covariance.shape)
@@ -252,8 +250,36 @@ def _log_densities(
             scaled = covariance[:, part, part] / (scale[:, :, None] * scale[:, None, :])
             # Correlations of 1 to rounding leave a pivot of 0.
             root[:, part, part] = np.linalg.cholesky(scaled + 1e-13 * np.eye(stop - start))
+        factors.append(sds[:, :, None] * root)
+    return log_densities(design, products, prior, given, sigma, factors)
+
+
+def log_densities(
+    design: Design,
+    products: CrossProducts,
+    prior: Floats,
+    given: Floats,
+    sigma: Floats,
+    factors: Sequence[Floats],
+) -> Floats:
+    """log p(y | Lambda, sigma, what is given of the fixed effects) at D draws, (D,).
+
+    Parameters
+    ----------
+    prior : array
+        Of the inner fixed effects, see :mod:`bayesmix.likelihood.kernels`.
+    given : (D, k) array
+        Fixed effects as the kernel takes them.
+    sigma : (D,) array
+    factors : sequence of (D, q, q) arrays
+        Lambda of each level.
+    """
+    coordinates = user_coordinates(products)
+    vector = np.concatenate([coordinates.packed, coordinates.body])
+    parts = [np.zeros((len(sigma), 0))]
+    for level, factor in zip(design.levels, factors, strict=True):
         places = block_entries(level.blocks)
-        parts.append((sds[:, :, None] * root)[:, places[:, 0], places[:, 1]])
+        parts.append(factor[:, places[:, 0], places[:, 1]])
     lam = np.concatenate(parts, axis=1)
     kind = "crossed" if coordinates.crossed else "nested"
     values = [log_density(vector, prior, lam[d], float(sigma[d]), given[d], kind)[0] for d in range(len(sigma))]

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "loo": "Given the groups: arviz.loo(post.with_log_likelihood()).",
     "hypothesis": "Probabilities need a posterior: model.sample().hypothesis(...); of estimates bx.wald(fit, ...).",
     "posterior_predictive": "Of estimates: .simulate().",
+    "log_marginal_likelihood": "Evidence needs priors, and draws: model.sample().log_marginal_likelihood().",
     "prior_sensitivity": "Priors belong to a posterior: model.sample().",
     "save": "A likelihood fit is made again in milliseconds; a posterior has .save(path).",
     "idata": "Draws belong to a posterior: model.sample().idata.",
