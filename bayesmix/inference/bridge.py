@@ -151,7 +151,7 @@ def require_mixed(draws: Floats) -> None:
     worst = max(float(np.asarray(arviz_stats.rhat(draws[:, :, k]))) for k in range(draws.shape[2]))
     if not worst <= LARGEST_R_HAT:
         raise ConvergenceError(
-            f"The chains do not agree: R-hat is {worst:.2f}.",
+            f"The chains do not agree: R-hat is {worst:.3g}.",
             f"Expected at most {LARGEST_R_HAT}: an integral needs draws of the whole posterior.",
             "Sample with a longer tune= and target_accept=0.95, and look at the chains.",
         )
