@@ -125,8 +125,8 @@ def marginal_likelihood(post: ModelEvidence, seed: int | None, draws: int | None
     if missing:
         raise _without_draws(f"no '{missing[0]}' in 'unconstrained_posterior'")
     points = folded.coordinates(sampled)
-    limit = draws or _usual_limit(post)
-    step = -(-points.shape[0] * points.shape[1] // limit)
+    of_each = max(1, (draws or _usual_limit(post)) // points.shape[0])
+    step = -(-points.shape[1] // of_each)
     with one_blas_thread():
         found = bridge(folded.log_density, points[:, ::step], np.random.default_rng(seed))
     _warn(found)

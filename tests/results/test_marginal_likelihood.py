@@ -194,6 +194,7 @@ def test_a_float_that_knows_its_error(hsb_fits: Fits) -> None:
 def test_fewer_draws(sleepstudy: Fits) -> None:
     found = sleepstudy.post.log_marginal_likelihood(seed=1, draws=500)
     assert found.draws == 500
+    assert sleepstudy.post.log_marginal_likelihood(seed=1, draws=1007).draws <= 1007
     whole = sleepstudy.post.log_marginal_likelihood(seed=1)
     assert found.se > 1.5 * whole.se
     assert abs(found - whole) < 4 * found.se
