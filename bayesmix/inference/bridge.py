@@ -95,7 +95,7 @@ def bridge(log_density: LogDensity, draws: Floats, rng: np.random.Generator) -> 
     >>> rng = np.random.default_rng(1)
     >>> draws = rng.normal(3, 2, size=(4, 1000, 1))
     >>> found = bridge(lambda x: -0.5 * ((x[:, 0] - 3) / 2) ** 2, draws, rng)
-    >>> round(found.value, 2), round(np.log(2 * np.sqrt(2 * np.pi)), 2)
+    >>> round(found.value, 2), round(float(np.log(2 * np.sqrt(2 * np.pi))), 2)
     (1.61, 1.61)
     """
     n_chains, n_draws, d = draws.shape
