@@ -152,6 +152,12 @@ def fitted_title(ax: Axes, text: str) -> None:
     ax.set_title(text, fontsize=float(np.clip(9 * room / longest, 6, 9)))
 
 
+def few_ticks(ax: Axes) -> None:
+    """Small numbers along a small panel, as many as have room."""
+    ax.tick_params(labelsize=8)
+    ax.locator_params(axis="x", nbins=4)
+
+
 def legend_above(axes: NDArray[np.object_]) -> None:
     """One legend for all panels above them, of every label that one of them has."""
     found = {}

@@ -103,8 +103,8 @@ def plot_caterpillar(
 ) -> Axes:
     """Draw the effects of a level in their order, with intervals and a reference line.
 
-    Groups whose interval leaves the reference out are filled diamonds of another colour. Intervals are of one group each:
-    that two of them overlap does not say that the groups do not differ; for that see ``fit.group_differences``.
+    Groups whose interval leaves the reference out are filled diamonds of another colour. Intervals are of one group
+    each: that two of them overlap does not say that the groups do not differ; for that see ``fit.group_differences``.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from bayesmix.reporting.canvas import (
     BLUE,
     GREY,
     VERMILLION,
+    few_ticks,
     fitted_title,
     height_for,
     legend_above,
@@ -31,7 +32,9 @@ COOK = "cooks_distance"
 MOST_GROUPS, MOST_TERMS = 30, 7
 
 
-def influence_data(fit: LikelihoodFit, level: str | None = None, *, refit: bool = False, **unknown: Any) -> pd.DataFrame:
+def influence_data(
+    fit: LikelihoodFit, level: str | None = None, *, refit: bool = False, **unknown: Any
+) -> pd.DataFrame:
     """Cook's distance and DFBETAs of each group with their usual cut-offs: the frame behind :func:`plot_influence`.
 
     Parameters
@@ -217,5 +220,4 @@ def _lollipops(ax: Axes, frame: pd.DataFrame, named: list[Any]) -> None:
     for end in (-cut, cut) if signed else (cut,):
         ax.axvline(end, color=BLACK, lw=0.9, ls=":", zorder=0, label=None if end < 0 else "cut-off, 4/J or 2/√J")
     ax.axvline(0, color=BLACK, lw=0.8, zorder=0)
-    ax.tick_params(labelsize=8)
-    ax.locator_params(axis="x", nbins=5)
+    few_ticks(ax)

@@ -34,9 +34,10 @@ def graph_data(model: Model, *, marginal: bool = True, **unknown: Any) -> pd.Dat
     Returns
     -------
     DataFrame
-        Index node, named as in the posterior, correlated effects together as in a formula; kind (``"fixed"``, ``"sd"``, ``"correlation"``, ``"residual"``,
-        ``"effects"``, ``"response"``), plate (a level, ``"rows"``, or nothing), distribution, role (``"sampled"``,
-        ``"drawn"`` afterwards from its exact conditional distribution, ``"observed"``), parents (a tuple of nodes).
+        Index node, named as in the posterior, correlated effects together as in a formula; kind (``"fixed"``,
+        ``"sd"``, ``"correlation"``, ``"residual"``, ``"effects"``, ``"response"``), plate (a level, ``"rows"``, or
+        nothing), distribution, role (``"sampled"``, ``"drawn"`` afterwards from its exact conditional distribution,
+        ``"observed"``), parents (a tuple of nodes).
 
     Raises
     ------

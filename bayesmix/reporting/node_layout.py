@@ -16,6 +16,7 @@ ROWS = "rows"
 MOST_NODES, MOST_LETTERS = 8, 34
 # Inches: heights of a node and of its place, of a plate's name, gaps between columns and around plates.
 HEIGHT, SLOT, HEADER, GAP, MARGIN = 0.42, 0.56, 0.26, 0.75, 0.12
+LEAST_WIDTH = 6.2
 NAME_SIZE, TEXT_SIZE = 9.0, 7.5
 
 
@@ -90,8 +91,10 @@ def draw_graph(
     low = min([plate.bottom for plate in plates] + [place.y - SLOT / 2 for place in placed]) - MARGIN
     high = max([plate.top for plate in plates] + [place.y + SLOT / 2 for place in placed]) + MARGIN
     given = ax is not None
-    ax = single_axes(ax, right + MARGIN, high - low + 0.45)
-    ax.set_xlim(-MARGIN, right)
+    # Room for the legend.
+    spare = max(0.0, LEAST_WIDTH - right - MARGIN) / 2
+    ax = single_axes(ax, right + MARGIN + 2 * spare, high - low + 0.45)
+    ax.set_xlim(-MARGIN - spare, right + spare)
     ax.set_ylim(low, high)
     ax.set_aspect("equal")
     ax.set_axis_off()
@@ -156,22 +159,21 @@ def layout(
     for name in levels:
         tops[name] = y
         y -= HEADER
-        slots = max(len(left[name]), len(middle[name]))
-        band = y - SLOT * slots
+        height = SLOT * max(len(left[name]), len(middle[name]))
+        holds_rows = nested and name == levels[-1]
+        band = y - max(height, HEIGHT + 2 * HEADER if holds_rows else 0.0)
         for nodes_here, x in ((left[name], first / 2), (middle[name], effects_at + second / 2)):
             placed += _column(nodes_here, x, (y + band) / 2, SLOT)
-        y = band
-        bottoms[name] = y - MARGIN
-        if not nested:
-            y -= 2 * MARGIN
+        bottoms[name] = band - MARGIN
+        y = band - (3 * MARGIN if not nested else 0.0 if holds_rows else MARGIN)
     last = levels[-1] if levels else None
     middle_of_rows = (tops[last] - HEADER + y) / 2 if last and nested else y - HEADER - SLOT
     placed.append(Placed(response, response_at + response.width / 2, middle_of_rows))
     rows = _around(placed[-1], labels[ROWS])
-    height = max(SLOT * len(others) / 2, 0.0)
-    placed += _column(others, others_at + max(n.width for n in others) / 2, max(middle_of_rows, -height), SLOT)
-    plates = [rows]
     deepest = min(rows.bottom, y)
+    centre = max(middle_of_rows, deepest + SLOT * len(others) / 2)
+    placed += _column(others, others_at + max(n.width for n in others) / 2, centre, SLOT)
+    plates = [rows]
     for depth, name in enumerate(levels):
         if nested:
             margin = MARGIN * (len(levels) - depth)
@@ -214,7 +216,7 @@ def _draw_plate(ax: Axes, plate: Plate, scale: float) -> None:
 _LOOKS: dict[str, dict[str, Any]] = {
     "sampled": {"facecolor": "white", "edgecolor": BLACK, "lw": 1.3, "ls": "-"},
     "drawn": {"facecolor": "white", "edgecolor": BLACK, "lw": 1.0, "ls": (0, (4, 2))},
-    "observed": {"facecolor": "0.85", "edgecolor": BLACK, "lw": 1.3, "ls": "-"},
+    "observed": {"facecolor": "0.75", "edgecolor": BLACK, "lw": 1.3, "ls": "-"},
 }
 _WORDS = {
     "sampled": "sampled",
@@ -232,7 +234,7 @@ def _draw_node(ax: Axes, place: Placed, scale: float) -> None:
     style = f"round,pad=0,rounding_size={HEIGHT / 2}"
     ax.add_patch(FancyBboxPatch(corner, node.width, HEIGHT, boxstyle=style, zorder=3, **_LOOKS[node.role]))
     shift = 0.075 if node.distribution else 0.0
-    text = {"ha": "center", "va": "center", "zorder": 4}
+    text: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 4}
     ax.text(place.x, place.y + shift, node.shown, fontsize=NAME_SIZE * scale, **text)
     if node.distribution:
         ax.text(place.x, place.y - 0.1, node.distribution, fontsize=TEXT_SIZE * scale, **text)

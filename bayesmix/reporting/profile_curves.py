@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import CubicSpline
 
 from bayesmix.design import Design
 from bayesmix.errors import ArgumentError, ConvergenceError, refuse_unknown, require_coverage
@@ -17,6 +17,7 @@ from bayesmix.reporting.canvas import (
     BLUE,
     GREEN,
     VERMILLION,
+    few_ticks,
     fitted_title,
     legend_above,
     require_likelihood,
@@ -148,7 +149,7 @@ def _profile(fit: LikelihoodFit, row: Row, prob: float, points: int) -> pd.DataF
     known, zeta = curve["value"].to_numpy(), curve["zeta"].to_numpy()
     value = np.linspace(known[0], known[-1], DRAWN)
     # The signed root of the deviance is nearly a line, so that it is what is interpolated.
-    height = np.exp(-(PchipInterpolator(known, zeta)(value) ** 2) / 2)
+    height = np.exp(-(CubicSpline(known, zeta)(value) ** 2) / 2)
     area = float(np.trapezoid(height, value))
     cut = float(np.exp(-stats.chi2.ppf(prob, 1) / 2))
     return pd.concat(
@@ -241,11 +242,16 @@ def _panel(ax: Axes, own: pd.DataFrame, method: str, prob: float) -> None:
     if "interval" in by:
         part = by["interval"]
         ax.plot(
-            part["value"], part["density"], color=BLACK, lw=1.0, marker="|", ms=9, label=f"{100 * prob:g} % profile interval"
+            part["value"],
+            part["density"],
+            color=BLACK,
+            lw=1.0,
+            marker="|",
+            ms=9,
+            label=f"{100 * prob:g} % profile interval",
         )
     else:
         ax.text(0.5, 0.9, "no profile", transform=ax.transAxes, ha="center", va="top", fontsize=8)
     ax.set_ylim(0)
     ax.set_yticks([])
-    ax.tick_params(labelsize=8)
-    ax.locator_params(axis="x", nbins=5)
+    few_ticks(ax)

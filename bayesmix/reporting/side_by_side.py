@@ -16,6 +16,7 @@ from bayesmix.reporting.canvas import (
     BLUE,
     CYCLE,
     VERMILLION,
+    few_ticks,
     fitted_title,
     height_for,
     legend_above,
@@ -219,7 +220,6 @@ def plot_prior_posterior(post: BayesFit, parameters: Any = None, **unknown: Any)
         panel.set_ylim(0)
         panel.set_yticks([])
         fitted_title(panel, f"{name} (flat prior)" if own["prior"].isna().all() else name)
-        panel.tick_params(labelsize=8)
-        panel.locator_params(axis="x", nbins=5)
+        few_ticks(panel)
     legend_above(axes)
     return axes

@@ -10,10 +10,12 @@ from bayesmix.reporting.canvas import CYCLE, DASHES, marker_areas, robust_view
 
 
 def test_limits_show_what_is_kept_and_cut_far_outliers() -> None:
-    kept, cut = np.array([0.0, 10.0]), np.array([1.0, 2.0, 3.0, 4.0, 12.0])
+    kept, cut = np.array([0.0, 10.0]), np.array([*np.repeat([1.0, 2.0, 3.0, 4.0], 3), 12.0])
     low, high = robust_view(kept, cut)
     assert_allclose((low, high), (-0.5, 10.5))
-    low, high = robust_view(kept, np.array([np.nan, 11.0, 12.0, 13.0]))
+    low, high = robust_view(kept, np.array([*np.repeat([1.0, 2.0, 3.0, 4.0], 2), 12.0]))
+    assert_allclose((low, high), (-0.6, 12.6))
+    low, high = robust_view(kept, np.array([np.nan, *np.linspace(11, 13, 15)]))
     assert_allclose((low, high), (-0.65, 13.65))
     assert robust_view(np.array([2.0]), np.array([np.nan])) == (1.0, 3.0)
 
