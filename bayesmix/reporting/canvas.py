@@ -144,8 +144,9 @@ def height_for(rows: int) -> float:
 
 def fitted_title(ax: Axes, text: str) -> None:
     """A title above a small panel, in smaller letters where it is long, on two lines where it is longer still."""
-    width = ax.get_position().width * ax.figure.get_figwidth()
-    room = 15 * width
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    room = 15 * ax.get_position().width * figure.get_figwidth()
     if len(text) > 1.35 * room and ": " in text:
         text = text.replace(": ", ":\n", 1)
     longest = max(len(line) for line in text.split("\n"))
@@ -160,7 +161,7 @@ def few_ticks(ax: Axes) -> None:
 
 def legend_above(axes: NDArray[np.object_]) -> None:
     """One legend for all panels above them, of every label that one of them has."""
-    found = {}
+    found: dict[str, Any] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)

@@ -95,7 +95,7 @@ def profile_data(
     >>> fit = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff")).reml()
     >>> frame = bx.profile_data(fit, parameters="residual")
     >>> frame.loc[frame["curve"] == "interval", "value"].round(2).tolist()
-    [38.22, 67.7]
+    [38.23, 67.66]
     """
     refuse_unknown("profile_data", unknown, ("prob", "points"))
     require_likelihood("profile_data", fit)
