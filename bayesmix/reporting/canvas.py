@@ -172,7 +172,8 @@ def legend_above(axes: NDArray[np.object_]) -> None:
 
 def legend_below(ax: Axes, remark: str = "", columns: int = 2) -> None:
     """A legend below the label of the horizontal axis, where it hides nothing, with marks of one readable size."""
-    from matplotlib.collections import LineCollection, PathCollection
+    from matplotlib.collections import PathCollection
+    from matplotlib.lines import Line2D
     from matplotlib.transforms import ScaledTranslation
 
     figure = ax.get_figure(root=True)
@@ -192,5 +193,5 @@ def legend_below(ax: Axes, remark: str = "", columns: int = 2) -> None:
         if isinstance(handle, PathCollection):
             handle.set_sizes(np.clip(handle.get_sizes(), 30, 70))
             handle.set(alpha=1, linewidth=1)
-        if isinstance(handle, LineCollection):
-            handle.set(alpha=1, linewidth=1.4)
+        if isinstance(handle, Line2D) and handle.get_linestyle() != "None":
+            handle.set(alpha=1, linewidth=max(1.0, handle.get_linewidth()))

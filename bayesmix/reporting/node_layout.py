@@ -159,13 +159,11 @@ def layout(
     for name in levels:
         tops[name] = y
         y -= HEADER
-        height = SLOT * max(len(left[name]), len(middle[name]))
-        holds_rows = nested and name == levels[-1]
-        band = y - max(height, HEIGHT + 2 * HEADER if holds_rows else 0.0)
+        band = y - SLOT * max(len(left[name]), len(middle[name]))
         for nodes_here, x in ((left[name], first / 2), (middle[name], effects_at + second / 2)):
             placed += _column(nodes_here, x, (y + band) / 2, SLOT)
         bottoms[name] = band - MARGIN
-        y = band - (3 * MARGIN if not nested else 0.0 if holds_rows else MARGIN)
+        y = band - (3 * MARGIN if not nested else 0.0 if name == levels[-1] else MARGIN)
     last = levels[-1] if levels else None
     middle_of_rows = (tops[last] - HEADER + y) / 2 if last and nested else y - HEADER - SLOT
     placed.append(Placed(response, response_at + response.width / 2, middle_of_rows))
