@@ -31,9 +31,12 @@ if TYPE_CHECKING:
         variance_data,
     )
     from bayesmix.reporting.group_checks import plot_ppc_groups, ppc_groups_data
+    from bayesmix.reporting.influence_plots import influence_data, plot_influence
+    from bayesmix.reporting.model_graphs import graph_data, plot_graph
     from bayesmix.reporting.pages import report
     from bayesmix.reporting.partition import plot_variance_partition, variance_partition_data
     from bayesmix.reporting.pooling_arrows import plot_shrinkage, shrinkage_data
+    from bayesmix.reporting.profile_curves import plot_profile, profile_data
     from bayesmix.reporting.residual_plots import plot_residuals, residuals_data
     from bayesmix.reporting.side_by_side import (
         agreement_data,
@@ -137,6 +140,12 @@ _HOMES = {
     "johnson_neyman_data": "bayesmix.reporting.conditional_effects",
     "plot_effects": "bayesmix.reporting.conditional_effects",
     "plot_johnson_neyman": "bayesmix.reporting.conditional_effects",
+    "graph_data": "bayesmix.reporting.model_graphs",
+    "influence_data": "bayesmix.reporting.influence_plots",
+    "plot_graph": "bayesmix.reporting.model_graphs",
+    "plot_influence": "bayesmix.reporting.influence_plots",
+    "plot_profile": "bayesmix.reporting.profile_curves",
+    "profile_data": "bayesmix.reporting.profile_curves",
     "plot_residuals": "bayesmix.reporting.residual_plots",
     "residuals_data": "bayesmix.reporting.residual_plots",
     "plot_ppc_groups": "bayesmix.reporting.group_checks",
@@ -167,9 +176,11 @@ __all__ = [
     "effects_data",
     "explain_difference",
     "from_bambi",
+    "graph_data",
     "group_fits_data",
     "homogeneity_test",
     "icc_data",
+    "influence_data",
     "johnson_neyman",
     "johnson_neyman_data",
     "levels",
@@ -183,11 +194,14 @@ __all__ = [
     "plot_caterpillar",
     "plot_correlation",
     "plot_effects",
+    "plot_graph",
     "plot_group_fits",
     "plot_icc",
+    "plot_influence",
     "plot_johnson_neyman",
     "plot_ppc_groups",
     "plot_prior_posterior",
+    "plot_profile",
     "plot_residuals",
     "plot_shrinkage",
     "plot_trajectories",
@@ -199,6 +213,7 @@ __all__ = [
     "ppc_groups_data",
     "predictions",
     "prior_posterior_data",
+    "profile_data",
     "read_textbook",
     "report",
     "residuals_data",

@@ -27,6 +27,8 @@ CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 # With the colours, so that lines differ in grey print too.
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
 
+# Of fewer numbers than this none is far from the others.
+FENCED = 12
 # More names than this on one axis can not be read.
 MOST_NAMES = 45
 
@@ -48,6 +50,17 @@ def require_posterior(function: str, fit: Any) -> BayesFit:
         return fit
     raise ArgumentError(
         f"{function} was given an object of type {type(fit).__name__}.", "Expected a posterior.", "Pass model.sample()."
+    )
+
+
+def require_likelihood(function: str, fit: Any) -> LikelihoodFit:
+    """Refuse what is no REML or ML fit."""
+    if isinstance(fit, LikelihoodFit):
+        return fit
+    raise ArgumentError(
+        f"{function} was given an object of type {type(fit).__name__}.",
+        "Expected a REML or ML fit.",
+        "Pass model.reml() or model.ml().",
     )
 
 
@@ -92,13 +105,15 @@ def central_column(frame: pd.DataFrame) -> str:
 
 
 def robust_view(kept: Floats, cut: Floats) -> tuple[float, float]:
-    """Limits that show all of ``kept``, and of ``cut`` what is within Tukey's fences.
+    """Limits that show all of ``kept``, and of ``cut`` what is within Tukey's fences; of a few all.
 
     Beyond them single groups of two or three rows would decide the scale of the picture.
     """
     found = cut[np.isfinite(cut)]
     inside = kept[np.isfinite(kept)]
-    if len(found):
+    if len(found) < FENCED:
+        inside = np.concatenate([inside, found])
+    else:
         low, high = np.quantile(found, [0.25, 0.75])
         reach = 1.5 * (high - low)
         inside = np.concatenate([inside, found[(found >= low - reach) & (found <= high + reach)]])
@@ -127,9 +142,38 @@ def height_for(rows: int) -> float:
     return float(np.clip(1.4 + 0.19 * rows, 2.4, 9.0))
 
 
+def fitted_title(ax: Axes, text: str) -> None:
+    """A title above a small panel, in smaller letters where it is long, on two lines where it is longer still."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    room = 15 * ax.get_position().width * figure.get_figwidth()
+    if len(text) > 1.35 * room and ": " in text:
+        text = text.replace(": ", ":\n", 1)
+    longest = max(len(line) for line in text.split("\n"))
+    ax.set_title(text, fontsize=float(np.clip(9 * room / longest, 6, 9)))
+
+
+def few_ticks(ax: Axes) -> None:
+    """Small numbers along a small panel, as many as have room."""
+    ax.tick_params(labelsize=8)
+    ax.locator_params(axis="x", nbins=4)
+
+
+def legend_above(axes: NDArray[np.object_]) -> None:
+    """One legend for all panels above them, of every label that one of them has."""
+    found: dict[str, Any] = {}
+    for panel in axes:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure = axes[0].figure
+    columns = max(1, min(len(found), int(figure.get_figwidth() / 1.5)))
+    figure.legend(list(found.values()), list(found), loc="outside upper center", ncols=columns, fontsize=8)
+
+
 def legend_below(ax: Axes, remark: str = "", columns: int = 2) -> None:
     """A legend below the label of the horizontal axis, where it hides nothing, with marks of one readable size."""
     from matplotlib.collections import PathCollection
+    from matplotlib.lines import Line2D
     from matplotlib.transforms import ScaledTranslation
 
     figure = ax.get_figure(root=True)
@@ -147,5 +191,7 @@ def legend_below(ax: Axes, remark: str = "", columns: int = 2) -> None:
     )
     for handle in legend.legend_handles:
         if isinstance(handle, PathCollection):
-            handle.set_sizes([30])
+            handle.set_sizes(np.clip(handle.get_sizes(), 30, 70))
             handle.set(alpha=1, linewidth=1)
+        if isinstance(handle, Line2D) and handle.get_linestyle() != "None":
+            handle.set(alpha=1, linewidth=max(1.0, handle.get_linewidth()))

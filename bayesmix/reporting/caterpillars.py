@@ -103,8 +103,8 @@ def plot_caterpillar(
 ) -> Axes:
     """Draw the effects of a level in their order, with intervals and a reference line.
 
-    Groups whose interval leaves the reference out are filled and of another colour. Intervals are of one group each:
-    that two of them overlap does not say that the groups do not differ; for that see ``fit.group_differences``.
+    Groups whose interval leaves the reference out are filled diamonds of another colour. Intervals are of one group
+    each: that two of them overlap does not say that the groups do not differ; for that see ``fit.group_differences``.
 
     Parameters
     ----------
@@ -151,12 +151,13 @@ def plot_caterpillar(
             part["ci_high"],
             color=colour,
             lw=0.4 if many else 1.2,
-            alpha=0.5 if many else 0.9,
+            alpha=(0.6 if colour == VERMILLION else 0.25) if many else 0.9,
         )
         ax.scatter(
             part["estimate"],
             places[chosen],
-            s=2 if many else 14,
+            s=(5 if colour == VERMILLION else 2) if many else 14,
+            marker="D" if colour == VERMILLION else "o",
             color=colour if colour == VERMILLION or many else "white",
             edgecolor=colour,
             lw=0 if many else 1,

@@ -50,7 +50,8 @@ def effects_data(
     by : str, optional
         The moderator.
     values : sequence, optional
-        Its values; by itself all labels, or the mean and one standard deviation of the rows on either side.
+        Its values; by itself all labels, or the mean and one standard deviation of the rows on either side, or as far
+        as the rows go.
     prob : float
         Coverage of the intervals.
 
@@ -89,12 +90,12 @@ def effects_data(
 
 
 def _moderator_values(predictors: Predictors, by: str) -> Any:
-    """Labels, few whole numbers, or the mean and one standard deviation on either side."""
+    """Labels, few whole numbers, or the mean and one standard deviation on either side, within the range."""
     column = predictors.column(by)
     if not isinstance(column, Numbers) or len(np.unique(column.values)) <= 3:
         return predictors.spread(by)
     mean, sd = float(column.values.mean()), float(column.values.std(ddof=1))
-    return [mean - sd, mean, mean + sd]
+    return [max(mean - sd, float(column.values.min())), mean, min(mean + sd, float(column.values.max()))]
 
 
 def plot_effects(

@@ -220,7 +220,7 @@ def plot_correlation(
     most = max(np.ceil(10 * np.abs(numbers).max()) / 10, 0.1)
     colours, low = ("PuOr", -most) if signed else ("cividis", 0.0)
     image = ax.imshow(numbers, cmap=colours, vmin=low, vmax=most)
-    names = [f"{value:.2g}" if isinstance(value, float) else str(value) for value in square.index]
+    names = _even_names(square.index)
     step = 1 + (len(names) - 1) // 12
     shown = list(range(0, len(names), step))
     crowded = sum(len(names[place]) for place in shown) > 30
@@ -238,6 +238,8 @@ def plot_correlation(
                 fontsize=9 if len(names) <= 6 else 7,
                 color="white" if dark else BLACK,
             )
+    else:
+        _contours(ax, numbers)
     name = fit.design.levels[pick_level(fit.design, level)].name
     ax.set_title(f"Two observations of one group of {name}", fontsize=10)
     ax.set_xlabel(str(square.columns.name))
@@ -245,6 +247,26 @@ def plot_correlation(
     if ax.figure is not None:
         ax.figure.colorbar(image, ax=ax, label="correlation")
     return ax
+
+
+def _even_names(values: pd.Index[Any]) -> list[str]:
+    """Labels, or numbers with one number of decimals that tells them apart."""
+    if not pd.api.types.is_float_dtype(values):
+        return [str(value) for value in values]
+    step = float(np.ptp(values)) / max(1, len(values) - 1) or abs(float(values[0])) or 1.0
+    decimals = max(0, 1 - int(np.floor(np.log10(step))))
+    names = [f"{value:.{decimals}f}" for value in values]
+    while decimals and all(name.endswith("0") for name in names):
+        decimals -= 1
+        names = [name[:-1].removesuffix(".") for name in names]
+    return names
+
+
+def _contours(ax: Axes, numbers: Any) -> None:
+    """Lines of equal correlation with their values, dashed below 0: the sign is lost in grey print without them."""
+    if np.ptp(numbers) > 1e-6:
+        lines = ax.contour(numbers, levels=6, colors=BLACK, linewidths=0.7, negative_linestyles="dashed")
+        ax.clabel(lines, fontsize=7)
 
 
 def type1_data(

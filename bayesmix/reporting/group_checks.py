@@ -199,7 +199,7 @@ def plot_ppc_groups(
         ax.scatter(
             frame["observed"][chosen],
             places[chosen],
-            s=3 if many else 16,
+            s=(10 if marker == "D" else 3) if many else 16,
             color=colour,
             marker=marker,
             lw=0,

@@ -13,6 +13,7 @@ from bayesmix.reporting.canvas import (
     BLACK,
     BLUE,
     GREY,
+    MOST_NAMES,
     VERMILLION,
     height_for,
     legend_below,
@@ -155,7 +156,7 @@ def _one_effect(ax: Axes, frame: pd.DataFrame, effect: str, level: str) -> None:
     ax.set_xlim(low, high)
     name_places(ax, [str(label) for label in frame.index])
     ax.set_xlabel(effect)
-    ax.set_ylabel(level if not thin else f"{level} ({len(frame):,}, by no pooling)")
+    ax.set_ylabel(level if len(frame) <= MOST_NAMES else f"{level} ({len(frame):,}, by no pooling)")
     _close(ax, own, np.full(len(own), 0.0), level)
 
 

@@ -117,7 +117,8 @@ def plot_residuals(fit: Fit, **unknown: Any) -> NDArray[np.object_]:
         for level in fit.design.levels
         for name in level.effect_names
     ]
-    axes = several_axes(2 + len(effects), 3, 3.2, 2.9)
+    count = 2 + len(effects)
+    axes = several_axes(count, 2 if count == 4 else 3, 3.2, 2.9)
     _against_fitted(axes[0], rows)
     _quantiles(axes[1], rows, "residuals")
     for panel, (level, name, frame) in zip(axes[2:], effects, strict=True):
@@ -146,7 +147,7 @@ def _against_fitted(ax: Axes, rows: pd.DataFrame) -> None:
 def _quantiles(ax: Axes, frame: pd.DataFrame, title: str) -> None:
     """Scaled values by normal quantiles, beside the line of a standard normal distribution."""
     known = frame.dropna(subset=["scaled"])
-    _dots(ax, known["quantile"].to_numpy(), known["scaled"].to_numpy())
+    _dots(ax, known["quantile"].to_numpy(), known["scaled"].to_numpy(), 0.8)
     ax.axline((0, 0), slope=1, color=VERMILLION, lw=1.2)
     if not len(known):
         ax.text(0.5, 0.5, "no variance", transform=ax.transAxes, ha="center", va="center", color=GREY)
@@ -155,7 +156,7 @@ def _quantiles(ax: Axes, frame: pd.DataFrame, title: str) -> None:
     ax.set_ylabel("scaled value")
 
 
-def _dots(ax: Axes, x: Floats, y: Floats) -> None:
-    """Points that stay a cloud where there are many."""
+def _dots(ax: Axes, x: Floats, y: Floats, alpha: float = 0.3) -> None:
+    """Points, in a cloud lighter where there are many."""
     few = len(x) <= 300
-    ax.scatter(x, y, s=14 if few else 3, alpha=0.8 if few else 0.3, color=BLUE, lw=0, rasterized=len(x) > 2000)
+    ax.scatter(x, y, s=14 if few else 3, alpha=0.8 if few else alpha, color=BLUE, lw=0, rasterized=len(x) > 2000)

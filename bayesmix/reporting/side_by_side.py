@@ -16,7 +16,10 @@ from bayesmix.reporting.canvas import (
     BLUE,
     CYCLE,
     VERMILLION,
+    few_ticks,
+    fitted_title,
     height_for,
+    legend_above,
     legend_below,
     name_places,
     require_fit,
@@ -113,7 +116,8 @@ def plot_agreement(*fits: Fit, prob: float = 0.95, ax: Axes | None = None, **unk
     frame = agreement_data(*fits, prob=prob)
     rows = list(dict.fromkeys(zip(frame["part"], frame["parameter"], strict=True)))[::-1]
     sources = list(dict.fromkeys(frame["source"]))
-    ax = single_axes(ax, height=height_for(2 * len(rows)))
+    names = [name if part == "fixed" else f"{part}: {name}" for part, name in rows]
+    ax = single_axes(ax, 4.6 + 0.07 * max(map(len, names)), height_for(2 * len(rows)))
     for number, source in enumerate(sources):
         own = frame[frame["source"] == source].set_index(["part", "parameter"]).loc[rows]
         places = np.arange(len(rows)) + 0.5 * (len(sources) - 1 - 2 * number) / (len(sources) + 1)
@@ -129,8 +133,8 @@ def plot_agreement(*fits: Fit, prob: float = 0.95, ax: Axes | None = None, **unk
             label=source,
         )
     ax.axvline(0, color="0.6", lw=0.8, zorder=0)
-    name_places(ax, [name if part == "fixed" else f"{part}: {name}" for part, name in rows])
-    ax.set_xlabel(f"difference from the {sources[0]} estimate, in its standard errors")
+    name_places(ax, names)
+    ax.set_xlabel(f"difference from {sources[0]}, in its standard errors")
     ax.set_title(f"{100 * prob:g} % intervals", fontsize=10)
     legend_below(ax, columns=len(sources))
     return ax
@@ -215,8 +219,7 @@ def plot_prior_posterior(post: BayesFit, parameters: Any = None, **unknown: Any)
         panel.plot(own["x"], own["prior"], color=VERMILLION, lw=1.4, ls="--", label="prior")
         panel.set_ylim(0)
         panel.set_yticks([])
-        panel.set_title(f"{name} (flat prior)" if own["prior"].isna().all() else name, fontsize=9)
-        panel.tick_params(labelsize=8)
-        panel.locator_params(axis="x", nbins=5)
-    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
+        fitted_title(panel, f"{name} (flat prior)" if own["prior"].isna().all() else name)
+        few_ticks(panel)
+    legend_above(axes)
     return axes

@@ -13,7 +13,16 @@ from bayesmix.design import Design
 from bayesmix.design.frame import Categories, Column, Numbers
 from bayesmix.design.groups import is_nested
 from bayesmix.errors import ArgumentError, refuse_unknown
-from bayesmix.reporting.canvas import BLACK, BLUE, VERMILLION, legend_below, require_fit, several_axes, single_axes
+from bayesmix.reporting.canvas import (
+    BLACK,
+    BLUE,
+    VERMILLION,
+    legend_above,
+    legend_below,
+    require_fit,
+    several_axes,
+    single_axes,
+)
 from bayesmix.results.fit import Fit
 from bayesmix.results.grids import Predictors, read_predictors
 from bayesmix.results.group_values import find_group
@@ -187,11 +196,13 @@ def plot_trajectories(
     own = frame[frame["line"] == "group"]
     segments = [part[[x, "value"]].to_numpy() for _, part in own.groupby("group", sort=False)]
     few = len(segments) <= 40
+    # Means at every value of a measured predictor are a cloud.
+    thin = min(1.0, 3000 / max(1, len(own))) if kind == "observed" else 1.0
     lines = LineCollection(
         segments,
         colors=BLUE,
         linewidths=1.1 if few else 0.6,
-        alpha=0.75 if few else 0.35,
+        alpha=(0.75 if few else 0.35) * thin,
         label=f"{'groups' if kind == 'fitted' else 'means of rows'} ({len(segments):,})",
     )
     ax.add_collection(lines)
@@ -250,7 +261,7 @@ def plot_group_fits(
             panel.tick_params(labelbottom=True)
         if place % columns == 0:
             panel.set_ylabel(fit.design.specification.response.text)
-    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
+    legend_above(axes)
     return axes
 
 

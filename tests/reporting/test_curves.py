@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.contour import ContourSet
 from numpy.testing import assert_allclose
 from scipy import stats
 
@@ -61,8 +62,12 @@ def test_heat_map(sleepstudy: Fits) -> None:
 
 
 def test_heat_map_of_many_values(hsb_reml: bx.LikelihoodFit) -> None:
+    """No number in every cell, but lines of equal correlation: those below 0 are dashed and so told apart in grey."""
     ax = bx.plot_correlation(hsb_reml, "ses")
-    assert len(ax.texts) == 0
+    (lines,) = [c for c in ax.collections if isinstance(c, ContourSet)]
+    assert {text.get_text() for text in ax.texts} <= {f"{level:.2f}".replace("-", "−") for level in lines.levels}
+    dashed = [bool(pattern) for _, pattern in lines.get_linestyle()]
+    assert dashed == (lines.levels < 0).tolist()
     assert len(ax.get_xticks()) <= 13
 
 
