@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,12 +137,11 @@ def enough_checks(post: PosteriorDiagnosis) -> list[Check]:
 
 
 def stuck_checks(post: PosteriorDiagnosis) -> list[Check]:
-    """Whether some chain stood still: the variance parameters, which are sampled, did not change at all."""
+    """Whether some chain stood still: a variance parameter, which are those that are sampled, did not change at all."""
     found = post.parameters
-    moved = np.diff(found.sigma, axis=1) != 0
-    for covariance in found.covariances:
-        moved |= (np.diff(covariance, axis=1) != 0).any(axis=(-1, -2))
-    runs = np.array([_longest_run(~row) for row in moved])
+    variances = [np.einsum("...aa->...a", sigma) for sigma in found.covariances]
+    moves = np.diff(np.concatenate([found.sigma[..., None], *variances], axis=-1), axis=1) != 0
+    runs = np.array([max(_longest_run(~column) for column in chain.T) for chain in moves])
     limit = max(STUCK_DRAWS, STUCK_SHARE * found.sigma.shape[1])
     still = [int(chain) for chain in np.flatnonzero(runs > limit)]
     if not still:
@@ -150,13 +149,13 @@ def stuck_checks(post: PosteriorDiagnosis) -> list[Check]:
     asked, tune = post.idata["posterior"].attrs, max(1000, 2 * int(post.idata["posterior"].attrs.get("tune", 300)))
     checks = []
     for chain in still:
-        frozen = runs[chain] == moved.shape[1]
-        how = "never moved" if frozen else f"stood still for {runs[chain]} of its {moved.shape[1] + 1} draws"
+        frozen = runs[chain] == moves.shape[1]
+        how = "never moved" if frozen else f"stood still for {runs[chain]} of its {moves.shape[1] + 1} draws"
         checks.append(
             Check(
                 "draws without a move", f"chain {chain}", float(runs[chain]), limit, False,
                 brief=f"chain {chain} {'never moved' if frozen else 'stood still'}",
-                found=f"Chain {chain} {how}; its variance parameters repeat one value.",
+                found=f"Chain {chain} {how}; a variance parameter repeats one value.",
                 actions=(
                     sample_again(asked, tune=tune, target_accept=0.95),
                     "model.prior_predictive(seed=1)  # if it happens again: do the priors allow data like these?",
@@ -211,12 +210,16 @@ def mixing_checks(post: PosteriorDiagnosis, of: Quantities, what: str) -> list[C
             ),
             Check(f"Monte Carlo error of {what}", "all", np.nan, LARGEST_ERROR, True),
         ]  # fmt: skip
-    return [
+    checks = [
         _r_hat_check(of, what, r_hat, asked, draws),
         _size_check(of, f"bulk ESS of {what}", bulk, asked, draws),
         _size_check(of, f"tail ESS of {what}", tail, asked, draws),
         _error_check(of, what, error, asked, draws),
     ]
+    # The first to fail is the cause of those after it: it is said once what to do.
+    first = next((place for place, check in enumerate(checks) if not check.ok), len(checks))
+    silent = [check if check.ok else replace(check, brief="", found="", actions=()) for check in checks[first + 1 :]]
+    return [*checks[: first + 1], *silent]
 
 
 def _r_hat_check(of: Quantities, what: str, r_hat: Floats, asked: Any, draws: int) -> Check:
@@ -226,12 +229,13 @@ def _r_hat_check(of: Quantities, what: str, r_hat: Floats, asked: Any, draws: in
     if value <= LARGEST_R_HAT:
         return Check(f"R-hat of {what}", name, value, LARGEST_R_HAT, True)
     over = int((r_hat > LARGEST_R_HAT).sum())
-    others = f", and {over - 1} more are above {LARGEST_R_HAT}" if over > 1 else ""
+    others = f", and too large for {over - 1} more" if over > 1 else ""
     tune = max(1000, 2 * int(asked.get("tune", 300)))
     return Check(
         f"R-hat of {what}", name, value, LARGEST_R_HAT, False,
-        brief=f"chains disagree on {name} (R-hat {value:.2f})",
-        found=f"R-hat of {name} is {value:.3f}{others}: the chains disagree. {chains_apart(of.draws[..., worst])}",
+        brief=f"chains disagree on {name} (R-hat {value:.3f})",
+        found=f"R-hat exceeds {LARGEST_R_HAT}, the chains disagree: it is {value:.3f} for {name}{others}. "
+        f"{chains_apart(of.draws[..., worst])}",
         actions=(
             sample_again(asked, tune=tune, draws=max(2000, 2 * draws)),
             "bx.compare(post, model.sample(seed=2), model.reml())  # do another run and REML find the same?",
@@ -276,14 +280,14 @@ def _size_check(of: Quantities, name: str, size: Floats, asked: Any, draws: int)
     if value >= LEAST_ESS:
         return Check(name, of.names[worst], value, LEAST_ESS, True)
     kind = name.split(" of ")[0]
-    part = "its mean" if kind.startswith("bulk") else "the ends of its interval"
+    unsure = "its mean is" if kind.startswith("bulk") else "the ends of its interval are"
     needed = int(-(-1.25 * draws * LEAST_ESS // (500 * max(value, 1.0))) * 500)
     more = sample_again(asked, draws=min(needed, 10 * draws) if draws >= 100 else 1000, tune=1000)
     actions = (more, sample_again(asked, target_accept=0.95, tune=1000))
     return Check(
         name, of.names[worst], value, LEAST_ESS, False,
         brief=f"the {kind} of {of.names[worst]} is {value:.0f}",
-        found=f"The draws of {of.names[worst]} are worth {value:.0f} independent ones ({kind}): {part} is uncertain.",
+        found=f"The draws of {of.names[worst]} are worth {value:.0f} independent ones ({kind}): {unsure} uncertain.",
         actions=actions,
     )  # fmt: skip
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,6 @@ Floats = NDArray[np.float64]
 # Things named in a verdict.
 MOST_NAMED = 3
 _SHORT = ["sd", "p", "p_mixture", "p_low", "p_high", "br_p", "prob_below", "bf_zero"]
-_PROBABILITIES = ["p", "p_mixture", "p_low", "p_high", "br_p"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,22 +47,28 @@ class Diagnosis:
         Whether every check came out well.
     checks : tuple of Check
         Each with value, limit, and, where it is beyond the limit, what was found and what to do.
-    boundary : DataFrame
-        Index (level, effect): every test of a variance of 0, as of ``.boundary()``.
     not_checked : tuple of str
         What could not be looked at, and why.
+    report : callable
+        Makes the boundary report, which takes some seconds where there are many groups.
     """
 
     verdict: str
     ok: bool
     checks: tuple[Check, ...]
-    boundary: pd.DataFrame = field(compare=False)
     not_checked: tuple[str, ...]
+    report: Callable[[], pd.DataFrame] = field(compare=False)
+
+    @cached_property
+    def boundary(self) -> pd.DataFrame:
+        """Every test of a variance of 0, as of ``.boundary()``, by (level, effect); made when first asked for."""
+        return self.report()
 
     @property
     def warnings(self) -> tuple[Check, ...]:
-        """The checks that did not come out well, those of the draws first."""
-        return tuple(sorted((check for check in self.checks if not check.ok), key=lambda check: check.about != "draws"))
+        """The checks that did not come out well, those of the draws first; what follows from one before is left out."""
+        found = [check for check in self.checks if not check.ok and check.found]
+        return tuple(sorted(found, key=lambda check: check.about != "draws"))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -105,8 +111,7 @@ def _narrow(boundary: pd.DataFrame) -> pd.DataFrame:
     """The columns of the boundary report that fit a page."""
     known = boundary["p_mixture"].notna() | boundary["p"].isna()
     names = [name for name in _SHORT if name in boundary and not (known.all() and name in ("p_low", "p_high"))]
-    digits = {name: [format_p(value) for value in boundary[name]] for name in _PROBABILITIES if name in names}
-    return boundary[names].assign(**digits)
+    return boundary[names].assign(br_p=[format_p(value) for value in boundary["br_p"]])
 
 
 def diagnose_draws(
@@ -120,7 +125,8 @@ def diagnose_draws(
     model, also = model_checks(post, solution, components, reml)
     checks = (*draws, *model)
     bad = [check for check in checks if not check.ok]
-    return Diagnosis(_verdict(checks), not bad, checks, boundary_of_draws(post, solution, None), (*skipped, *also))
+    report = partial(boundary_of_draws, post, solution, None)
+    return Diagnosis(_verdict(checks), not bad, checks, (*skipped, *also), report)
 
 
 def _verdict(checks: Sequence[Check]) -> str:
@@ -139,7 +145,7 @@ def _verdict(checks: Sequence[Check]) -> str:
 
 def _listed(checks: Sequence[Check]) -> str:
     """The first few findings, and how many more."""
-    briefs = list(dict.fromkeys(check.brief for check in checks))
+    briefs = list(dict.fromkeys(check.brief for check in checks if check.brief))
     named = briefs[:MOST_NAMED]
     more = len(briefs) - len(named)
     return "; ".join([*named, *([f"and {more} more"] if more else [])])
@@ -150,11 +156,11 @@ def diagnose_estimates(fit: LikelihoodIntervals) -> Diagnosis:
     checks = group_checks(fit.design)
     if fit.design.levels:
         checks.append(_singular_check(fit))
-    boundary = boundary_of_estimates(fit.design, fit.products, fit.solution)
+    report = partial(boundary_of_estimates, fit.design, fit.products, fit.solution)
     bad = [check for check in checks if not check.ok]
     start = f"The {fit.method} criterion is at its optimum"
     verdict = f"{start}, but {_listed(bad)}." if bad else f"{start}, inside the parameter space."
-    return Diagnosis(verdict, not bad, tuple(checks), boundary, ())
+    return Diagnosis(verdict, not bad, tuple(checks), (), report)
 
 
 def _singular_check(fit: LikelihoodIntervals) -> Check:

@@ -74,7 +74,7 @@ def _quality(fit: BayesFit, both: pd.DataFrame) -> str:
 
 def _warnings(fit: BayesFit) -> list[str]:
     """What is wrong with the draws and the first thing to do, where something is."""
-    found = [check for check in summary_checks(fit) if not check.ok]
+    found = [check for check in summary_checks(fit) if not check.ok and check.found]
     lines = [f"{check.found} {check.actions[0]}" for check in found]
     return [*lines, *(["post.diagnose() says more, and what else to do."] if found else [])]
 
