@@ -26,6 +26,9 @@ NEGLIGIBLE = 0.05
 # A test speaks below this p-value, a Bayes factor beyond this ratio (Jeffreys 1961, Theory of Probability, app. B).
 LEVEL, SUBSTANTIAL = 0.05, 3.0
 
+# With more group effects a Bayes factor takes seconds: it is not sought where so many posterior sds say that it is 0.
+MOST_EFFECTS, FAR_AWAY = 1000, 6.0
+
 TESTED = ["sd", "chisq", "df", "p", "p_mixture", "p_low", "p_high", "br_chi2", "br_df", "br_p"]
 DRAWN = ["eps", "prob_below", "bf_zero", "bf_mcse"]
 
@@ -67,7 +70,7 @@ def boundary_of_draws(post: PosteriorDiagnosis, solution: MlSolution | BayesmixE
         for a, name in enumerate(level.effect_names):
             limit = float(limits[number][a])
             below = float((draws[number][..., a] < limit).mean())
-            factor, error, reason = _evidence(post, number, a)
+            factor, error, reason = _evidence(post, number, a, draws[number][..., a])
             rows.append([limit, below, factor, error])
             if reason:
                 reasons.append(f"bf_zero of {name} at {level.name}: {reason}")
@@ -170,8 +173,18 @@ def without_effect(design: Design, number: int, effect: int) -> Reduction:
     return Reduction(level.effect_names[effect], start, " + ".join(bars), basis, tuple(blocks))
 
 
-def _evidence(post: PosteriorDiagnosis, number: int, effect: int) -> tuple[float, float, str]:
+def _evidence(post: PosteriorDiagnosis, number: int, effect: int, draws: Floats) -> tuple[float, float, str]:
     """The Bayes factor for sd = 0, its Monte Carlo error, and why there is none."""
+    level = post.design.levels[number]
+    size = sum(len(other.grouping.labels) * len(other.effects) for other in post.design.levels)
+    away = float(draws.mean() / draws.std()) if np.ptp(draws) > 0 else 0.0
+    if size > MOST_EFFECTS and away > FAR_AWAY:
+        asked = f"sd({level.effect_names[effect]} | {level.name}) = 0"
+        return (
+            np.nan,
+            np.nan,
+            f"next to 0, the draws are {away:.0f} sds from there; post.hypothesis('{asked}') gives it.",
+        )
     try:
         found = sd_evidence(post, number, effect, 0.0)
     except BayesmixError as problem:

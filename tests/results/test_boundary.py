@@ -132,6 +132,17 @@ def test_what_is_missing_has_a_reason(rng: np.random.Generator) -> None:
     assert flat["p_mixture"].notna().all()
 
 
+def test_a_factor_that_is_next_to_nothing(egsingle_model: bx.Model, rng: np.random.Generator) -> None:
+    """With 3,562 effects it is not computed where every draw is far from 0, and the note says what it would be."""
+    post = fabricated(egsingle_model, rng, keep=False, chains=2, draws=100)
+    idata = post.idata.copy(deep=True)
+    for name in ("1|schoolid_sigma", "year|schoolid_sigma", "1|schoolid:childid_sigma", "year|schoolid:childid_sigma"):
+        idata["posterior"][name][...] = 1 + 0.01 * rng.normal(size=(2, 100))
+    found = dataclasses.replace(post, idata=idata).boundary()
+    assert found["bf_zero"].isna().all() and (found["prob_below"] == 0).all()
+    assert "post.hypothesis('sd(year | schoolid) = 0') gives it" in found.attrs["note"]
+
+
 def test_no_estimates(dyestuff: Fits) -> None:
     """Where REML finds no optimum the posterior's columns are there, and the reason."""
     problem = bx.errors.ConvergenceError("Nothing found.", "Expected an optimum.", "Try again.")

@@ -183,7 +183,7 @@ of Batch.
         >>> fit = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb")).reml()
         >>> found = fit.boundary()
         >>> found.loc[("school", "ses"), ["chisq", "p", "p_mixture", "br_p"]].astype(float).round(4).tolist()
-        [4.7711, 0.092, 0.0605, 0.0018]
+        [4.7711, 0.092, 0.0605, 0.0017]
         >>> print(found.loc[("school", "ses"), "reading"])
         They disagree: only the chi-square of the groups sees it vary; the chi-square takes groups one by one, so that \
 outlying groups and unequal residual variances count as variation.
