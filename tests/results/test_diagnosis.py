@@ -16,11 +16,12 @@ from scipy import stats
 import bayesmix as bx
 from bayesmix.errors import ArgumentError
 from bayesmix.inference.distributions import Gamma, HalfNormal, Normal
-from bayesmix.results.chain_checks import chains_apart
+from bayesmix.results.chain_checks import chains_apart, worst_effects
 from bayesmix.results.checks import Check
 from bayesmix.results.diagnosis import Diagnosis
+from bayesmix.results.naming import group_order
 from bayesmix.results.posterior_checks import density_at_zero, prior_tail
-from tests.bayes import Fits
+from tests.bayes import Fits, shuffled_frame
 from tests.fabricated import fabricated
 from tests.frames import random_frame
 from tests.markup import read
@@ -161,6 +162,23 @@ def test_a_summary_of_good_draws_says_nothing(hsb_fits: Fits) -> None:
     assert "diagnose" not in str(hsb_fits.post) and len(hsb_fits.post.draws_in_words()) == 1
 
 
+def test_group_effects_by_name(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draws under the labels of their groups, whose order is another; of many those that differ most between chains."""
+    model = bx.Model("y ~ x + (1 | top) + (1 | code)", shuffled_frame(rng))
+    assert not np.array_equal(group_order(model.design, 0), np.arange(24))
+    post = fabricated(model, rng, chains=2, draws=50)
+    found = worst_effects(post)
+    assert found is not None and len(found.names) == 32
+    means = post.group_effects()["mean"]
+    expected = {f"{effect} | {level} {group}": mean for (level, group, effect), mean in means.items()}
+    assert expected == pytest.approx(dict(zip(found.names, found.draws.mean(axis=(0, 1)), strict=True)))
+    post.effects.effects[0][:50, 7] += 5  # one chain of one group
+    monkeypatch.setattr("bayesmix.results.chain_checks.MOST_EFFECTS", 3)
+    few = worst_effects(post)
+    group = model.design.levels[0].grouping.labels[int(np.flatnonzero(group_order(model.design, 0) == 7)[0])]
+    assert few is not None and len(few.names) == 3 and few.names[0] == f"Intercept | code {group}"
+
+
 # The sampler
 
 
@@ -228,6 +246,17 @@ def test_few_groups(dyestuff: Fits, dataset: Frame) -> None:
     )
     other = model.with_priors({"1|Batch_sigma": "HalfNormal(5)"}).reml()
     assert not other.diagnose().ok and "Batch has 4 groups" in other.diagnose().verdict
+
+
+@pytest.mark.slow
+def test_four_centres(dataset: Frame) -> None:
+    """Sampled in earnest: good draws, four groups, and sds that are their priors' as much as the data's."""
+    model = bx.Model("outcome ~ use + (use | centre)", dataset("centres"))
+    found = model.sample(seed=1, progress=False).diagnose(model.reml())
+    assert found.verdict.startswith("The draws are good") and "centre has 4 groups" in found.verdict
+    moved = {check.concerns for check in found.warnings if check.name == "prior sensitivity"}
+    assert {"1|centre_sigma", "use|centre_sigma"} <= moved
+    assert (found.boundary["p_mixture"] < 0.001).all() and (found.boundary["bf_zero"] < 0.001).all()
 
 
 def test_a_prior_in_conflict(dyestuff: Fits) -> None:
@@ -374,7 +403,7 @@ def test_wrong_use(dyestuff: Fits, dyestuff2: Fits) -> None:
         dyestuff.post.diagnose(dyestuff2.reml)
     with pytest.raises(ArgumentError):
         dyestuff.post.diagnose(dyestuff.post)  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="reml"):
+    with pytest.raises(ArgumentError, match=r"Write post.diagnose\(model.reml\(\)\)"):
         dyestuff.post.diagnose(reml=dyestuff.reml)
     with pytest.raises(ArgumentError):
         dyestuff.reml.diagnose(seed=1)

@@ -88,7 +88,7 @@ class PosteriorDiagnosis(PosteriorChecks):
         >>> post.diagnose(model.reml()).ok  # doctest: +SKIP
         True
         """
-        refuse_unknown("diagnose", unknown, ("a fit by REML",))
+        refuse_unknown("diagnose", unknown, (), dict.fromkeys(("reml", "fit"), "Write post.diagnose(model.reml())."))
         if reml is not None:
             if not isinstance(reml, LikelihoodIntervals):
                 raise ArgumentError(
