@@ -128,6 +128,7 @@ def _sections(fits: tuple[Fit, ...], comparison: str) -> Iterator[tuple[str, str
     for number, fit in enumerate(fits):
         label = "Posterior" if isinstance(fit, BayesFit) else getattr(fit, "method", "Estimates")
         yield f"fit{number}", label, fit._repr_html_()
+    yield "diagnostics", "Diagnostics", _diagnostics(fits, post, likelihood)
     if comparison:
         yield "agreement", "Agreement", comparison + _picture("Intervals side by side", lambda: plot_agreement(*fits))
     if first.design.levels:
@@ -136,6 +137,14 @@ def _sections(fits: tuple[Fit, ...], comparison: str) -> Iterator[tuple[str, str
     if likelihood is not None:
         yield "residuals", "Residuals", _picture("Residuals", lambda: plot_residuals(likelihood))
     yield "repeat", "How to cite and to repeat", _provenance(first, post)
+
+
+def _diagnostics(fits: tuple[Fit, ...], post: BayesFit | None, likelihood: LikelihoodFit | None) -> str:
+    """Whether to trust each fit; a posterior is compared with the estimates beside it."""
+    found = [fit.diagnose(likelihood) for fit in fits if isinstance(fit, BayesFit)]
+    if post is None:
+        found = [fit.diagnose() for fit in fits if isinstance(fit, LikelihoodFit)]
+    return "\n".join(one._repr_html_() for one in found)
 
 
 def _without_priors(fit: Fit) -> str:

@@ -27,8 +27,8 @@ from bayesmix.results.posterior_summary import draws_in_words, posterior_summary
 from bayesmix.results.prediction import predict_from_draws, replicate
 from bayesmix.results.prior_table import PriorTable
 from bayesmix.results.saved_fit import save_fit
+from bayesmix.results.surface.diagnosis import PosteriorDiagnosis
 from bayesmix.results.surface.evidence import ModelEvidence
-from bayesmix.results.surface.posterior import PosteriorChecks
 from bayesmix.results.targets import Target
 from bayesmix.tables import Summary
 
@@ -48,7 +48,7 @@ _OF_ESTIMATES = {
 
 
 @dataclass(frozen=True, repr=False)
-class BayesFit(Fit, PosteriorChecks, ModelEvidence):
+class BayesFit(Fit, PosteriorDiagnosis, ModelEvidence):
     """A posterior; every table is a pandas DataFrame.
 
     Parameters
@@ -342,8 +342,10 @@ def summarise(draws: Floats, index: pd.Index[Any], prob: float) -> pd.DataFrame:
     array = xr.DataArray(draws, dims=("chain", "draw", "row"))
     flat = draws.reshape(-1, draws.shape[-1])
     low, high = np.quantile(flat, [0.5 - prob / 2, 0.5 + prob / 2], axis=0)
-    size = [np.asarray(arviz_stats.ess(array, method=method)) for method in ("bulk", "tail")]
-    values = [flat.mean(axis=0), flat.std(axis=0, ddof=1), low, high, *size, np.asarray(arviz_stats.rhat(array))]
+    with np.errstate(divide="ignore", invalid="ignore"):  # of draws that are all the same there is no R-hat
+        size = [np.asarray(arviz_stats.ess(array, method=method)) for method in ("bulk", "tail")]
+        r_hat = np.asarray(arviz_stats.rhat(array))
+    values = [flat.mean(axis=0), flat.std(axis=0, ddof=1), low, high, *size, r_hat]
     return pd.DataFrame(dict(zip(names, values, strict=True)), index=index)
 
 

@@ -12,14 +12,12 @@ import pandas as pd
 
 from bayesmix.errors import ArgumentError, BayesmixError, BayesmixWarning
 from bayesmix.inference.ml import maximise
+from bayesmix.results.agreement import FIXED_LIMIT, VARIANCE_LIMIT
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.printed import Printed
 from bayesmix.results.published import Entry
 from bayesmix.results.readings import Reading, find_row, read_fit
-
-# Fixed effects agree within a quarter of a standard error; variances, whose posteriors are skewed, within one.
-FIXED_LIMIT, VARIANCE_LIMIT = 0.25, 1.0
 
 # In the order of preference where several reproduce as many numbers.
 COMPONENT_CONVENTIONS = {

@@ -35,8 +35,8 @@ from bayesmix.results.parameters import Parameters
 from bayesmix.results.prediction import predict_from_estimates
 from bayesmix.results.random_terms import random_terms_table
 from bayesmix.results.singular import SingularReport, report_singularity
+from bayesmix.results.surface.diagnosis import LikelihoodDiagnosis
 from bayesmix.results.surface.influence import GroupDiagnostics
-from bayesmix.results.surface.likelihood import LikelihoodIntervals
 from bayesmix.results.targets import Target
 from bayesmix.tables import Summary
 
@@ -45,7 +45,7 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, repr=False)
-class LikelihoodFit(Fit, LikelihoodIntervals, GroupDiagnostics):
+class LikelihoodFit(Fit, LikelihoodDiagnosis, GroupDiagnostics):
     """A REML or ML fit; every table is a pandas DataFrame.
 
     Parameters

@@ -9,17 +9,16 @@ import numpy as np
 import pandas as pd
 
 from bayesmix.inference.naming import given_name
+from bayesmix.results.chain_checks import summary_checks
 from bayesmix.results.components import ICC_NOTE, has_slopes
 from bayesmix.results.naming import weights_fact
 from bayesmix.results.prior_table import describe_priors
-from bayesmix.results.sensitivity import has_few_groups, sensitivity_notes
+from bayesmix.results.sensitivity import LEAST_DRAWS, has_few_groups, sensitivity_notes
 from bayesmix.tables import Header, Summary, format_summary, format_table, html_summary, html_table
 
 if TYPE_CHECKING:
     from bayesmix.results.bayes_fit import BayesFit
 
-# Importance sampling from fewer draws of a chain says nothing of priors.
-LEAST_DRAWS = 100
 # Decimals of what is not in the units of the response.
 _DECIMALS = {"ess_bulk": 0, "ess_tail": 0, "r_hat": 3}
 
@@ -33,7 +32,7 @@ def posterior_summary(fit: BayesFit, prob: float) -> Summary:
     if design.levels:
         tables.insert(1, ("Intraclass correlation", fit.icc(prob=prob)))
     name = "Multilevel model" if design.levels else "Linear model"
-    header, notes = Header(f"{name}, posterior by NUTS", _facts(fit, both)), _notes(fit, both)
+    header, notes = Header(f"{name}, posterior by NUTS", _facts(fit, both)), _notes(fit)
     text = [(title, format_table(frame, _DECIMALS)) for title, frame in tables]
     html = [(title, html_table(frame, _DECIMALS)) for title, frame in tables]
     return Summary(
@@ -59,7 +58,7 @@ def _facts(fit: BayesFit, both: pd.DataFrame) -> Sequence[tuple[str, str]]:
 def draws_in_words(fit: BayesFit) -> list[str]:
     """How many draws there are and how well they mixed; then what to do where they did not."""
     both = pd.concat([fit.fixed_effects(), fit.variance_components()])
-    return [_quality(fit, both), *_warnings(fit, both)]
+    return [_quality(fit, both), *_warnings(fit)]
 
 
 def _quality(fit: BayesFit, both: pd.DataFrame) -> str:
@@ -73,17 +72,14 @@ def _quality(fit: BayesFit, both: pd.DataFrame) -> str:
     )
 
 
-def _warnings(fit: BayesFit, both: pd.DataFrame) -> list[str]:
-    """What is wrong with the draws, where something is."""
-    found = []
-    if fit.divergences:
-        found.append(f"{fit.divergences} divergent transitions: sample again with target_accept=0.95.")
-    if both["r_hat"].max() > 1.01:
-        found.append("Some R-hat exceeds 1.01: the chains disagree; sample with more tune and draws.")
-    return found
+def _warnings(fit: BayesFit) -> list[str]:
+    """What is wrong with the draws and the first thing to do, where something is."""
+    found = [check for check in summary_checks(fit) if not check.ok and check.found]
+    lines = [f"{check.found} {check.actions[0]}" for check in found]
+    return [*lines, *(["post.diagnose() says more, and what else to do."] if found else [])]
 
 
-def _notes(fit: BayesFit, both: pd.DataFrame) -> list[str]:
+def _notes(fit: BayesFit) -> list[str]:
     """What a reader must know besides the numbers."""
     levels = fit.design.levels
     notes = [*fit.design.notes]
@@ -100,4 +96,4 @@ def _notes(fit: BayesFit, both: pd.DataFrame) -> list[str]:
         notes.append(ICC_NOTE)
     if has_few_groups(fit.design) and fit.parameters.sigma.shape[1] >= LEAST_DRAWS:
         notes += sensitivity_notes(fit.design, fit.prior_sensitivity())
-    return notes + _warnings(fit, both)
+    return notes + _warnings(fit)

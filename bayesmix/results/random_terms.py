@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design, Level
-from bayesmix.inference.likelihood_ratio import boundary_test
+from bayesmix.inference.likelihood_ratio import RatioTest, boundary_test
 from bayesmix.inference.ml import MlSolution, maximise
 from bayesmix.inference.nesting import RandomPart, random_nesting
 from bayesmix.inference.singularity import boundary_dimensions
@@ -130,25 +130,37 @@ def random_parts(design: Design) -> list[RandomPart]:
 def random_terms_table(design: Design, products: CrossProducts, solution: MlSolution) -> pd.DataFrame:
     """Fit the model without each random term and compare; see ``LikelihoodFit.random_terms``."""
     rows, index = [], []
-    n_parameters = parameter_count(products)
-    parts = random_parts(design)
     for number, level in enumerate(design.levels):
         for reduction in reductions(design, number):
-            smaller = reduced_products(products, number, reduction)
-            fit = maximise(smaller, solution.reml)
-            df = n_parameters - parameter_count(smaller)
-            kept = RandomPart(parts[number].effects @ reduction.basis, level.grouping.codes, reduction.blocks)
-            small = [*parts[:number], *([kept] if reduction.blocks else []), *parts[number + 1 :]]
-            chisq = max(fit.criterion - solution.criterion, 0.0)
-            nesting = random_nesting(small, parts)
-            test = boundary_test(chisq, df, nesting.boundary, boundary_dimensions(smaller, fit))
-            count = n_parameters - df
-            fitted = [reduction.formula, count, -fit.criterion / 2, fit.criterion + 2 * count]
-            rows.append([*fitted, chisq, df, test.p, test.p_mixture, test.p_low, test.p_high])
+            loglik, test = ratio_test_without(design, products, solution, number, reduction)
+            count = parameter_count(products) - test.df
+            fitted = [reduction.formula, count, loglik, -2 * loglik + 2 * count]
+            rows.append([*fitted, test.chisq, test.df, test.p, test.p_mixture, test.p_low, test.p_high])
             index.append((level.name, reduction.term))
     columns = ["left", "n_par", "loglik", "aic", "chisq", "df", "p", "p_mixture", "p_low", "p_high"]
     frame = pd.DataFrame(rows, columns=columns, index=pd.MultiIndex.from_tuples(index, names=["level", "term"]))
     return with_note(frame)
+
+
+def ratio_test_without(
+    design: Design, products: CrossProducts, solution: MlSolution, number: int, reduction: Reduction
+) -> tuple[float, RatioTest]:
+    """Log likelihood of the model with one level reduced, fitted by the same method, and the test against it.
+
+    Raises
+    ------
+    ConvergenceError
+        The smaller model has no optimum that passes the certificate.
+    """
+    level, parts = design.levels[number], random_parts(design)
+    smaller = reduced_products(products, number, reduction)
+    fit = maximise(smaller, solution.reml)
+    kept = RandomPart(parts[number].effects @ reduction.basis, level.grouping.codes, reduction.blocks)
+    small = [*parts[:number], *([kept] if reduction.blocks else []), *parts[number + 1 :]]
+    df = parameter_count(products) - parameter_count(smaller)
+    chisq = max(fit.criterion - solution.criterion, 0.0)
+    boundary = random_nesting(small, parts).boundary
+    return -fit.criterion / 2, boundary_test(chisq, df, boundary, boundary_dimensions(smaller, fit))
 
 
 def with_note(frame: pd.DataFrame) -> pd.DataFrame:

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 SENSITIVE = 0.05
 # Groups below this number leave a variance to its prior.
 FEW_GROUPS = 20
+# Importance sampling from fewer draws of a chain says nothing of priors.
+LEAST_DRAWS = 100
 # Draws beyond this add time and no digit that is shown.
 MOST_DRAWS = 2000
 

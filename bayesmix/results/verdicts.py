@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
 
 from bayesmix.design import Design, Level
-from bayesmix.inference.distributions import Distribution, Flat
-from bayesmix.inference.priors import BetaPrior, SdPrior
+from bayesmix.results.agreement import few_groups, frame_differences, largest_differences, reasons_to_differ
 from bayesmix.results.bayes_fit import BayesFit
-from bayesmix.results.conventions import FIXED_LIMIT, VARIANCE_LIMIT, Audit, Check, audit, other_method
+from bayesmix.results.conventions import Audit, Check, audit, other_method
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.published import Published
 from bayesmix.results.readings import Reading
 
-FEW_GROUPS = 20
 SHOWN = 4
 # A printed number one unit of its last digit away, or this part of a standard error or of itself, is a slip of
 # arithmetic.
@@ -28,20 +25,14 @@ Row = tuple[str, str]
 
 def differences(one: Reading, other: Reading) -> pd.Series:
     """Estimates of ``other`` minus those of ``one``, in the standard errors of ``one``."""
-    rows = one.frame.index[one.frame["always"]]
-    return (other.frame.loc[rows, "estimate"] - one.frame.loc[rows, "estimate"]) / one.frame.loc[rows, "se"]
+    return frame_differences(one.frame[one.frame["always"]], other.frame)
 
 
 def rows_off(one: Reading, other: Reading) -> list[Row]:
     """Rows in which two fits do not agree, Monte Carlo error allowed for; no standard error, no conclusion."""
-    off = []
-    for row, difference in differences(one, other).items():
-        se, kind = one.frame.loc[row, ["se", "kind"]]
-        noise = 3 * np.hypot(one.frame.loc[row, "mcse"], other.frame.loc[row, "mcse"]) / se if se > 0 else np.nan
-        limit = FIXED_LIMIT if kind == "fixed" else VARIANCE_LIMIT
-        if abs(difference) > limit + (noise if np.isfinite(noise) else 0.0):
-            off.append(row)
-    return off
+    both = frame_differences(one.frame[one.frame["always"]], other.frame)
+    limits = largest_differences(one.frame[one.frame["always"]], other.frame)
+    return [row for row in both.index if abs(both[row]) > limits[row]]
 
 
 def fit_sentence(one: Reading, other: Reading) -> str:
@@ -52,7 +43,7 @@ def fit_sentence(one: Reading, other: Reading) -> str:
         return _posterior_sentence(one, one.fit, other, other.fit)
     like, post = (other, one) if isinstance(one.fit, BayesFit) else (one, other)
     assert isinstance(like.fit, LikelihoodFit) and isinstance(post.fit, BayesFit)
-    return _mixed_sentence(like, with_article(post.name), post, _reasons(like.fit, post.fit))
+    return _mixed_sentence(like, with_article(post.name), post, reasons_to_differ(like.fit, post.fit))
 
 
 def with_article(name: str) -> str:
@@ -76,47 +67,6 @@ def _mixed_sentence(like: Reading, called: str, post: Reading, reasons: list[str
     return f"{like.name} and {called} differ in {named}: {because}."
 
 
-def _reasons(like: LikelihoodFit, post: BayesFit) -> list[str]:
-    """Why a posterior mean and an estimate may differ."""
-    reasons = _few_groups(like.design)
-    if like.singular:
-        reasons.append(f"the {like.method} estimate lies on a boundary, where a posterior mean cannot")
-    table, components = like.fixed_effects(df="z"), like.variance_components(se=like.method.lower())
-    for name, prior in zip(like.design.fixed_names, post.priors.numbers.beta, strict=True):
-        if _proper(prior) and np.diff(prior.frozen().ppf([0.16, 0.84]))[0] / 2 < 5 * table.loc[name, "se"]:
-            reasons.append(f"the prior of {name} matters ({prior}, standard error {table.loc[name, 'se']:.3g})")
-    for level, priors in zip(like.design.levels, post.priors.numbers.levels, strict=True):
-        for a, spread in enumerate(priors.sds):
-            if _proper(spread) and _pulls(spread, components.loc[level.name, f"var({level.effect_names[a]})"]):
-                reasons.append(f"the prior of the sd of {level.effect_names[a]} at {level.name} matters ({spread})")
-    return reasons
-
-
-def _proper(prior: SdPrior | BetaPrior) -> TypeGuard[Distribution]:
-    """Whether a prior has quantiles of its own."""
-    return isinstance(prior, Distribution) and not isinstance(prior, Flat)
-
-
-def _pulls(prior: Distribution, row: pd.Series) -> bool:
-    """Whether a prior of a sd moves the maximum of its likelihood by more than a tenth of a standard error.
-
-    It does so by the square of the error times the slope of the log density; on a boundary, where there is no error,
-    it does.
-    """
-    sd = float(row["sd"])
-    if not (sd > 0 and np.isfinite(row["se"])):
-        return True
-    error, step = float(row["se"]) / (2 * sd), 1e-4 * sd
-    below, above = prior.frozen().logpdf([sd - step, sd + step])
-    return bool(error * abs(above - below) / (2 * step) > 0.1)
-
-
-def _few_groups(design: Design) -> list[str]:
-    """Levels from which little can be learnt."""
-    sizes = [(level.name, len(level.grouping.labels)) for level in design.levels]
-    return [f"level {name} has few groups ({size})" for name, size in sizes if size < FEW_GROUPS]
-
-
 def _likelihood_sentence(one: Reading, first: LikelihoodFit, other: Reading, second: LikelihoodFit) -> str:
     """REML and ML, or twice the same method."""
     off = rows_off(one, other)
@@ -131,7 +81,7 @@ def _likelihood_sentence(one: Reading, first: LikelihoodFit, other: Reading, sec
         return f"{verb}: {lower}, so only it can be the optimum."
     within = "" if off else f"no estimate moves by more than {largest:.2f} standard errors, and "
     reml, ml = (one, other) if first.method == "REML" else (other, one)
-    return f"{verb}: {within}{_method_difference(reml, ml)}{_because(_few_groups(first.design))}."
+    return f"{verb}: {within}{_method_difference(reml, ml)}{_because(few_groups(first.design))}."
 
 
 def _because(reasons: list[str]) -> str:
@@ -186,7 +136,7 @@ def _posterior_sentence(one: Reading, first: BayesFit, other: Reading, second: B
         return f"{text} ({where[0]} {where[1]})" + (", although their priors differ." if differ else ".")
     because = "their priors differ" if differ else "with the same priors only Monte Carlo error is left, so check R-hat"
     verb = f"{other.name} differs from {with_article(one.name)} in {_listed(off)}"
-    return f"{verb}: {because}{_because(_few_groups(first.design))}."
+    return f"{verb}: {because}{_because(few_groups(first.design))}."
 
 
 def published_sentence(published: Published, name: str, reading: Reading, found: Audit) -> str:
@@ -221,7 +171,7 @@ def _conventions(found: Audit) -> str:
 def _why_off(published: Published, reading: Reading, found: Audit) -> list[str]:
     """Why printed numbers are not ours, the plainest explanation alone where it covers all."""
     if isinstance(reading.fit, BayesFit):
-        return _few_groups(reading.fit.design) or ["a posterior mean under priors is not an estimate"]
+        return few_groups(reading.fit.design) or ["a posterior mean under priors is not an estimate"]
     # Estimates and their errors depend on the method; where only t or df are off, a second fit would not explain them.
     other = other_method(reading) if any(check.column in ("estimate", "se") for check in found.off) else None
     if other is not None:

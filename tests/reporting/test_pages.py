@@ -57,8 +57,8 @@ def page(sleepstudy: Fits, tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 def test_sections(page: Page) -> None:
     assert page.all("h2") == [
-        "Model and data", "REML", "Posterior", "Agreement", "Where the variance lies", "Groups", "Residuals",
-        "How to cite and to repeat",
+        "Model and data", "REML", "Posterior", "Diagnostics", "Agreement", "Where the variance lies", "Groups",
+        "Residuals", "How to cite and to repeat",
     ]  # fmt: skip
     anchors = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
     places = [f"#{attrs['id']}" for tag, attrs in page.tags if tag == "h2"]
