@@ -30,7 +30,11 @@ def progress_bar(n: int, progress: bool, title: str) -> Iterator[Callable[[], No
         return
     from rich.progress import Progress
 
-    with Progress(transient=True) as shown:
+    bar = Progress(transient=True)
+    if not (bar.console.is_terminal or bar.console.is_jupyter):  # a log would get its empty lines
+        yield lambda: None
+        return
+    with bar as shown:
         task = shown.add_task(title, total=n)
         yield lambda: shown.advance(task)
 
