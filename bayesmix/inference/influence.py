@@ -196,7 +196,7 @@ def _together(
 def _at_fixed_variances(products: CrossProducts, solution: MlSolution, number: int, groups: Integers) -> WithoutGroup:
     """Generalised least squares without each group, all levels nested."""
     coordinates = fit_coordinates(products)
-    B, p, count = coordinates.layout.fixed_basis, products.n_fixed, len(groups)
+    p, count = products.n_fixed, len(groups)
     leaf = ancestors(products, 0, number)
     sizes = np.bincount(leaf, products.sizes, products.levels[number].n_groups)[groups]
     own = np.zeros((products.levels[number].n_groups, products.width, products.width))
@@ -252,7 +252,7 @@ def _eliminated(S: Floats, z: Integers, root: Floats) -> Floats:
 
 
 def _vanished(coordinates: Coordinates, total: Floats, left: Floats, n_left: Floats | Integers) -> Flags:
-    """Which of the user's fixed effects the rows left over do not determine, (G, p), from W'W of all rows and theirs."""
+    """Which of the user's fixed effects the rows left over do not determine, (G, p), from W'W of all and of these."""
     B = coordinates.layout.fixed_basis
     p = B.shape[1]
     if p == 0:

@@ -81,7 +81,7 @@ def test_refitted_with_several_levels(level: str) -> None:
 
 
 def check_least_squares(fit: bx.LikelihoodFit, level: str, labels: Sequence[Any]) -> None:
-    """Against V of the rows that remain, a block for each group of the highest nested level, one if some are crossed."""
+    """Against V of the rows that remain, a block for each group of the highest level, one if some are crossed."""
     problem, covariances = dense_problem(fit)
     number = [own.name for own in fit.design.levels].index(level)
     codes = problem.codes[number]
@@ -203,11 +203,12 @@ def test_a_coefficient_that_vanishes_with_crossed_levels(refit: bool) -> None:
     assert others.loc[1].index.tolist() == list(fit.design.fixed_names) == list(kept.design.fixed_names)
 
 
-def test_a_crossed_level_of_which_one_group_would_be_left() -> None:
+@pytest.mark.parametrize("effects", ["1", "x", "0 + x"])
+def test_a_crossed_level_of_which_one_group_would_be_left(effects: str) -> None:
     """The second judge has rows in group 2 of the other level only: each has something to lose without the other."""
     frame = crossed_frame(9)
     frame["judge"] = np.where((frame["top"] == 2) & (frame["x"] > 20), "second", "first")
-    fit = bx.Model("y ~ x + (1 | top) + (1 | judge)", frame).reml()
+    fit = bx.Model(f"y ~ x + (1 | top) + ({effects} | judge)", frame).reml()
     found = fit.influence("judge", refit=True)
     assert "Without judge 'second' level 'judge' would have one group." in found.note
     assert "Without judge 'first' level 'top' would have one group." in found.note
@@ -218,9 +219,7 @@ def test_a_crossed_level_of_which_one_group_would_be_left() -> None:
     assert found.coefficients.loc[2, "estimate"].isna().all()
 
 
-def test_an_interrupt_keeps_what_is_finished(
-    penicillin: bx.LikelihoodFit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_keeps_what_is_finished(penicillin: bx.LikelihoodFit, monkeypatch: pytest.MonkeyPatch) -> None:
     work, calls = influence.refit, []
 
     def interrupted(*arguments: Any) -> Any:

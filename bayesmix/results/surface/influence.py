@@ -55,8 +55,8 @@ class GroupDiagnostics(Core):
         GroupInfluence
             ``.table`` (index group; n, cooks_distance, mdffits, covratio, covtrace), ``.coefficients`` (index (group,
             term); estimate and se without the group, change, dfbetas), with ``refit`` ``.components`` (index (group,
-            level, parameter); estimate, change). Where the other groups do not determine a coefficient the numbers are nan and
-            ``.note`` names group and coefficient.
+            level, parameter); estimate, change). Where the other groups do not determine a coefficient the numbers are
+            nan and ``.note`` names group and coefficient.
 
         Raises
         ------
