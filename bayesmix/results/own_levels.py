@@ -91,8 +91,8 @@ def coefficients_beside(
     Returns
     -------
     OwnCoefficients
-        Groups in the order of their labels. Where nothing is nested within the level, values are linear in the effects of the
-        others, and are given at the mean of those over the draws.
+        Groups in the order of their labels. Where nothing is nested within the level, values are linear in the effects
+        of the others, and are given at the mean of those over the draws.
     """
     rows = read_rows(own.design, own.products)
 
