@@ -484,7 +484,7 @@ MISTAKES: dict[str, Mistake] = {
         ArgumentError,
         lambda: bx.Model(STANDARD, pupils()).reml().group_effects(variance="posterior"),
         ["variance='posterior'"],
-        ["conditional, prediction, diagnostic"],
+        ["conditional, prediction, diagnostic, corrected"],
         ["Choose"],
     ),
     "unknown degrees of freedom": (

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +11,7 @@ from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts
 from bayesmix.errors import ArgumentError, BayesmixWarning, ConvergenceError
+from bayesmix.inference.long_work import asked_to_stop, progress_bar
 from bayesmix.inference.ml import FEW_GROUPS, MlSolution, maximise
 from bayesmix.inference.simulation import Draw
 
@@ -107,20 +105,6 @@ def refit(products: CrossProducts, near: MlSolution) -> MlSolution:
     return found
 
 
-@contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed, asked between replicates: inside compiled code an interrupt becomes another error."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def repeat[Found](
     replicate: Callable[[], Found], n: int, progress: bool, title: str = "Bootstrap"
 ) -> tuple[list[Found], int, bool]:
@@ -133,7 +117,7 @@ def repeat[Found](
     """
     found: list[Found] = []
     failed = 0
-    with _bar(n, progress, title) as advance, _asked_to_stop() as stop:
+    with progress_bar(n, progress, title) as advance, asked_to_stop() as stop:
         try:
             while len(found) + failed < n and not stop():
                 try:
@@ -173,16 +157,3 @@ def require_counts(n: int, seed: int | None) -> None:
             raise ArgumentError(
                 f"{name}={value!r}.", f"Expected a whole number of at least {least}.", f"Correct {name}."
             )
-
-
-@contextmanager
-def _bar(n: int, progress: bool, title: str) -> Iterator[Callable[[], None]]:
-    """A progress bar, as a function that moves it on by one."""
-    if not progress:
-        yield lambda: None
-        return
-    from rich.progress import Progress
-
-    with Progress(transient=True) as shown:
-        task = shown.add_task(title, total=n)
-        yield lambda: shown.advance(task)

@@ -162,12 +162,11 @@ def _variance(fit: Fit) -> str:
 
 
 def _groups(fit: Fit) -> str:
-    """Shrinkage, where levels are nested, and the groups in order."""
+    """Shrinkage, and the groups in order."""
     pictures = []
     for level in fit.design.levels:
         name = level.name
-        if not fit.design.crossed:
-            pictures.append(_picture(f"Shrinkage of {name}", lambda name=name: plot_shrinkage(fit, name)))  # type: ignore[misc]
+        pictures.append(_picture(f"Shrinkage of {name}", lambda name=name: plot_shrinkage(fit, name)))  # type: ignore[misc]
         pictures.append(_picture(f"Effects of {name}", lambda name=name: plot_caterpillar(fit, name)))  # type: ignore[misc]
     return "\n".join(pictures)
 

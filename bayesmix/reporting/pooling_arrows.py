@@ -52,7 +52,7 @@ def shrinkage_data(fit: Fit, level: str | None = None, *, effect: Any = None, **
     Raises
     ------
     ArgumentError
-        No levels, crossed levels, or names that the fit does not know.
+        No levels, or names that the fit does not know.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,10 +20,16 @@ Integers = NDArray[np.int64]
 
 
 def effect_table(
-    design: Design, solution: MlSolution, conditional: ConditionalEffects, number: int, variance: str, prob: float
+    design: Design,
+    solution: MlSolution,
+    conditional: ConditionalEffects,
+    number: int,
+    variance: str,
+    prob: float,
+    excess: Callable[[], tuple[Floats, ...]],
 ) -> pd.DataFrame:
-    """Shrunken effects of a level, index (group, effect)."""
-    kinds = ("conditional", "prediction", "diagnostic")
+    """Shrunken effects of a level, index (group, effect); ``excess`` is what estimated variances add, by label."""
+    kinds = ("conditional", "prediction", "diagnostic", "corrected")
     if variance not in kinds:
         raise ArgumentError(
             f"variance={variance!r} is not offered.", f"Expected one of {', '.join(kinds)}.", "Choose one of these."
@@ -33,7 +39,8 @@ def effect_table(
     spread = conditional.covariances[number] if variance == "conditional" else conditional.prediction[number]
     if variance == "diagnostic":
         spread = solution.covariances[number] - spread
-    sd = np.sqrt(np.maximum(np.einsum("jaa->ja", spread[order]), 0.0))
+    square = np.einsum("jaa->ja", spread[order]) + (excess()[number] if variance == "corrected" else 0.0)
+    sd = np.sqrt(np.maximum(square, 0.0))
     return group_frame(design, number, design.levels[number].effect_names, _with_interval(mean, sd, prob))
 
 

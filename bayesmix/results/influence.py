@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
-from bayesmix.errors import ArgumentError
+from bayesmix.design.fewer_rows import rows_left_out
+from bayesmix.errors import ArgumentError, BayesmixWarning
 from bayesmix.inference.conditional import ConditionalEffects
 from bayesmix.inference.influence import WithoutGroup, distances, influence_measures, without_groups
 from bayesmix.inference.ml import MlSolution
@@ -38,7 +40,7 @@ class GroupInfluence:
     refit : bool
         Whether the variances were estimated anew without each group, or held.
     table : DataFrame
-        Index group; n (rows), cooks_distance, mdffits, covratio.
+        Index group; n (rows), cooks_distance, mdffits, covratio, covtrace.
     coefficients : DataFrame
         Index (group, term); estimate and se without the group, change (estimate without the group less with it),
         dfbetas (change over that se; the sign is lme4's, opposite to that of Belsley, Kuh & Welsch).
@@ -84,17 +86,24 @@ class GroupInfluence:
 
 
 def group_influence(
-    design: Design, products: CrossProducts, solution: MlSolution, level: str | None, refit: Any, groups: Any
+    design: Design,
+    products: CrossProducts,
+    solution: MlSolution,
+    level: str | None,
+    refit: Any,
+    groups: Any,
+    progress: Any = False,
 ) -> GroupInfluence:
     """Leave out every group of a level, or those named.
 
     Raises
     ------
     ArgumentError
-        Crossed levels, no fixed effects, an unknown level or group.
+        No fixed effects, an unknown level or group.
     """
     number = pick_level(design, level)
-    _require_nested(design)
+    if not isinstance(progress, bool | np.bool_):
+        raise ArgumentError(f"progress={progress!r}.", "Expected True or False.", "Write progress=False for no bar.")
     if not isinstance(refit, bool | np.bool_):
         raise ArgumentError(f"refit={refit!r}.", "Expected True or False.", "Write refit=True to estimate anew.")
     if not design.fixed_names and not refit:
@@ -105,20 +114,22 @@ def group_influence(
         )
     chosen = _chosen(design, number, groups)
     places = group_order(design, number)[chosen]
-    without = without_groups(products, solution, number, places, bool(refit))
-    labels = [design.levels[number].grouping.labels[i] for i in chosen]
+    rest = _rest(design, products, number) if design.crossed else None
+    without = without_groups(products, solution, number, places, bool(refit), rest, bool(progress))
+    done = len(without.groups)
+    if done < len(chosen):
+        warnings.warn(
+            f"Interrupted: {done} of {len(chosen)} groups were left out and are kept.", BayesmixWarning, stacklevel=3
+        )
+    labels = [design.levels[number].grouping.labels[i] for i in chosen[:done]]
     return _named(design, solution, number, labels, without)
 
 
-def _require_nested(design: Design) -> None:
-    """Refuse crossed levels, whose groups share rows with groups of another factor."""
-    if design.crossed:
-        names = ", ".join(level.name for level in design.crossed)
-        raise ArgumentError(
-            f"The levels are crossed ({names} with the others).",
-            "Expected nested levels: the sums of products of a crossed group do not stand alone.",
-            "Fit the model to the data without the group, and compare.",
-        )
+def _rest(design: Design, products: CrossProducts, number: int) -> Callable[[int], CrossProducts]:
+    """From the place of a group to the products of the rows outside it."""
+    without = rows_left_out(design, products)
+    places = group_order(design, number)[design.levels[number].grouping.codes]
+    return lambda group: without(places == group)
 
 
 def _chosen(design: Design, number: int, groups: Any) -> list[int]:
@@ -145,6 +156,7 @@ def _named(
             "cooks_distance": found.cooks_distance,
             "mdffits": found.mdffits,
             "covratio": found.covratio,
+            "covtrace": found.covtrace,
         },
         index=index,
     )

@@ -8,22 +8,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesmix.design import Design
-from bayesmix.errors import ArgumentError
 from bayesmix.inference.own_coefficients import OwnCoefficients, VarianceParameters, mean_shrinkage, own_coefficients
 from bayesmix.results.group_values import each_level, fixed_counterparts, with_fixed
 from bayesmix.results.naming import group_order
+from bayesmix.results.own_levels import coefficients_beside, own_levels
 from bayesmix.results.parameters import all_draws
 
 if TYPE_CHECKING:
     from bayesmix.results.surface.core import Core
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 def shrinkage_table(fit: Core, level: str | None, prob: float | None) -> pd.DataFrame:
     """See :meth:`bayesmix.results.fit.Fit.shrinkage`."""
-    _require_nested(fit.design)
     return each_level(fit.design, level, lambda number: _one_level(fit, number, prob))
 
 
@@ -32,10 +31,9 @@ def _one_level(fit: Core, number: int, prob: float | None) -> pd.DataFrame:
     design, found = fit.design, fit.parameters
     grouping, names = design.levels[number].grouping, design.levels[number].effect_names
     partial = with_fixed(design, number, fit.effect_values(number), found.beta)
-    above = range(number + 1, len(design.levels))
-    own = _own(fit, number, tuple(fit.effect_values(upper) for upper in above))
-    values = with_fixed(design, number, _in_label_order(design, number, own.values), all_draws(found.beta))
-    spread = _in_label_order(design, number, own.variances)
+    own = _own(fit, number, beside_others=True)
+    values = with_fixed(design, number, own.values, all_draws(found.beta))
+    spread = own.variances
     index = pd.MultiIndex.from_product([grouping.labels, names], names=["group", "effect"])
     reliability = _reliability(fit, number, spread).reshape(*found.sigma.shape, -1)
     complete = fixed_counterparts(design, number, fit.products.response_fit)
@@ -63,10 +61,9 @@ def _named(table: pd.DataFrame) -> pd.DataFrame:
 def reliability_table(fit: Core, prob: float | None) -> pd.DataFrame:
     """See :meth:`bayesmix.results.fit.Fit.reliability`."""
     design = fit.design
-    _require_nested(design)
     values, used = [], []
     for number, level in enumerate(design.levels):
-        own = _own(fit, number, ())
+        own = _own(fit, number)
         each = _reliability(fit, number, own.variances)[:, own.complete]
         values.append(each.mean(axis=1) if own.complete.any() else np.full((len(each), len(level.effects)), np.nan))
         used += [int(own.complete.sum())] * len(level.effects)
@@ -79,10 +76,14 @@ def reliability_table(fit: Core, prob: float | None) -> pd.DataFrame:
 def matrix_table(fit: Core, level: str | None) -> pd.DataFrame:
     """See :meth:`bayesmix.results.fit.Fit.shrinkage_matrices`."""
     design = fit.design
-    _require_nested(design)
 
     def table(number: int) -> pd.DataFrame:
-        values = mean_shrinkage(fit.products, number, _variances(fit))[group_order(design, number)]
+        if design.crossed:
+            own = own_levels(design, number)
+            values = mean_shrinkage(own.products, own.number, own.variances(*_variances(fit)))
+        else:
+            parameters = VarianceParameters(*_variances(fit))
+            values = mean_shrinkage(fit.products, number, parameters)[group_order(design, number)]
         names, labels = list(design.levels[number].effect_names), design.levels[number].grouping.labels
         index = pd.MultiIndex.from_product([labels, names], names=["group", "effect"])
         return pd.DataFrame(values.reshape(-1, len(names)), index=index, columns=names)
@@ -90,40 +91,38 @@ def matrix_table(fit: Core, level: str | None) -> pd.DataFrame:
     return each_level(design, level, table)
 
 
-def _variances(fit: Core) -> VarianceParameters:
-    """Variance parameters, chains one after the other."""
+def _variances(fit: Core) -> tuple[Floats, tuple[Floats, ...]]:
+    """Residual standard deviation and covariances of all levels, chains one after the other."""
     found = fit.parameters
-    return VarianceParameters(found.sigma.ravel(), tuple(all_draws(sigma) for sigma in found.covariances))
+    return found.sigma.ravel(), tuple(all_draws(sigma) for sigma in found.covariances)
 
 
-def _own(fit: Core, number: int, above: tuple[Floats, ...]) -> OwnCoefficients:
-    """Least squares within the groups, depth first, beside effects above given in the order of their labels."""
+def _own(fit: Core, number: int, beside_others: bool = False) -> OwnCoefficients:
+    """Least squares within the groups, by label; the values only if the effects of other levels are to be read."""
+    design, beta = fit.design, all_draws(fit.parameters.beta)
+    if design.crossed:
+        own = own_levels(design, number)
+        parameters = own.variances(*_variances(fit))
+        if not beside_others:
+            return own_coefficients(own.products, own.number, parameters, beta)
+        others = [i for i in range(len(design.levels)) if i not in own.levels]
+        return coefficients_beside(design, own, parameters, beta, {i: all_draws(fit.effect_values(i)) for i in others})
     deep = []
-    for upper, effects in enumerate(above, start=number + 1):
-        values = all_draws(effects)
+    for upper in range(number + 1, len(design.levels) if beside_others else 0):
+        values = all_draws(fit.effect_values(upper))
         placed = np.empty_like(values)
-        placed[:, group_order(fit.design, upper)] = values
+        placed[:, group_order(design, upper)] = values
         deep.append(placed)
-    return own_coefficients(fit.products, number, _variances(fit), all_draws(fit.parameters.beta), deep)
+    found = own_coefficients(fit.products, number, VarianceParameters(*_variances(fit)), beta, deep)
+    return _by_label(found, group_order(design, number))
 
 
-def _in_label_order(design: Design, number: int, values: Floats) -> Floats:
-    """(D, J, q) values from depth-first order."""
-    return values[:, group_order(design, number)]
+def _by_label(own: OwnCoefficients, order: Integers) -> OwnCoefficients:
+    """Groups in the order of their labels instead of depth first."""
+    return OwnCoefficients(own.values[:, order], own.variances[:, order], own.complete[order])
 
 
 def _reliability(fit: Core, number: int, spread: Floats) -> Floats:
     """tau/(tau + v) of each draw, group and effect."""
     tau = np.einsum("daa->da", all_draws(fit.parameters.covariances[number]))[:, None]
     return np.asarray(tau / (tau + spread))
-
-
-def _require_nested(design: Design) -> None:
-    """Refuse crossed levels."""
-    if design.crossed:
-        names = ", ".join(f"'{level.name}'" for level in design.crossed)
-        raise ArgumentError(
-            f"Level(s) {names} cross the others.",
-            "Expected nested levels: a group's own coefficients do not exist where another grouping cuts across it.",
-            "Compare group_effects() with the variance of their level instead.",
-        )

@@ -62,6 +62,7 @@ def test_measures_by_hand() -> None:
     assert_allclose(found.cooks_distance, [(1 / 0.25 + 1 / 1) / 2])
     assert_allclose(found.mdffits, [(1 / 0.5 + 1 / 4) / 2])
     assert_allclose(found.covratio, [2 / 0.25])
+    assert_allclose(found.covtrace, [0.5 / 0.25 + 4 / 1 - 2])
     assert_allclose(found.dfbetas, [[-1 / np.sqrt(0.5), 1 / 2]])
 
 

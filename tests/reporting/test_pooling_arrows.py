@@ -120,10 +120,16 @@ def test_wrong_input(four: bx.LikelihoodFit, keywords: dict[str, object], text: 
         bx.plot_shrinkage(four, **keywords)
 
 
+def test_crossed_levels(crossed: bx.LikelihoodFit) -> None:
+    frame = bx.shrinkage_data(crossed, "plate")
+    assert len(frame) == 24
+    assert bx.plot_shrinkage(crossed, "plate").get_ylabel() == "plate"
+
+
 def test_what_has_no_shrinkage(flat: bx.LikelihoodFit, crossed: bx.LikelihoodFit) -> None:
     with pytest.raises(ArgumentError, match="no levels"):
         bx.plot_shrinkage(flat)
-    with pytest.raises(ArgumentError, match="cross"):
-        bx.plot_shrinkage(crossed, "plate")
+    with pytest.raises(ArgumentError, match="none was named"):
+        bx.plot_shrinkage(crossed)
     with pytest.raises(ArgumentError, match="type str"):
         bx.shrinkage_data("math ~ ses")

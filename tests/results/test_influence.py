@@ -1,6 +1,9 @@
 """Influence of groups with names: against refits without their rows, and what can not be left out."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,22 +11,20 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesmix as bx
-from bayesmix.errors import ArgumentError
+from bayesmix.errors import ArgumentError, BayesmixWarning
+from bayesmix.inference import influence, long_work
 from tests.bayes import Fits
-from tests.frames import random_frame
+from tests.dense import Dense
+from tests.frames import dense_problem, random_frame
 from tests.markup import read
 
 FORMULA = "normexam ~ standLRT + (standLRT | school)"
+PLATES = "diameter ~ 1 + (1 | plate) + (1 | sample)"
 
 
 @pytest.fixture(scope="module")
 def exam(dataset: Callable[[str], pd.DataFrame]) -> bx.LikelihoodFit:
     return bx.Model(FORMULA, dataset("exam")).reml()
-
-
-@pytest.fixture(scope="module")
-def sleepstudy_reml(dataset: Callable[[str], pd.DataFrame]) -> bx.LikelihoodFit:
-    return bx.Model("Reaction ~ Days + (Days | Subject)", dataset("sleepstudy")).reml()
 
 
 def test_school_53(exam: bx.LikelihoodFit) -> None:
@@ -43,11 +44,12 @@ def test_refitted_is_a_fit_without_the_rows(exam: bx.LikelihoodFit, dataset: Cal
     found = exam.influence(refit=True)
     assert found.components is not None
     whole = exam.variance_components()["estimate"]
-    for label in frame["school"].unique()[::5]:
+    assert len(found.table) == 65
+    for label in found.table.index:
         other = bx.Model(FORMULA, frame[frame["school"] != label]).reml()
         part = found.coefficients.loc[label]
         se = other.fixed_effects(df="z")["se"]
-        assert_allclose(part["estimate"], other.solution.beta, atol=1e-6 * se.max())
+        assert_allclose((part["estimate"] - other.solution.beta) / se, 0.0, rtol=0, atol=1e-6)
         assert_allclose(part["se"], se, rtol=1e-5)
         assert_allclose(part["dfbetas"], (other.solution.beta - exam.solution.beta) / se, atol=1e-4)
         components = other.variance_components()["estimate"]
@@ -56,16 +58,6 @@ def test_refitted_is_a_fit_without_the_rows(exam: bx.LikelihoodFit, dataset: Cal
         change = part["change"].to_numpy()
         cook = change @ np.linalg.solve(exam.solution.vcov, change) / 2
         assert_allclose(found.table.loc[label, "cooks_distance"], cook, rtol=1e-6)
-
-
-def test_as_lme4(sleepstudy_reml: bx.LikelihoodFit) -> None:
-    """influence(), dfbeta(), dfbetas() and cooks.distance() of lme4 1.1-31, which multiplies the last by (J - p)/J."""
-    found = sleepstudy_reml.influence(refit=True, groups=["308", "309", "310"])
-    change = [[0.42426093, -0.66455391], [2.72647996, 0.48267650], [2.81887526, 0.25602277]]
-    dfbetas = [[0.058724853, -0.44892746], [0.410876392, 0.30988975], [0.427614176, 0.15834352]]
-    assert_allclose(found.coefficients["change"].unstack("term", sort=False), change, rtol=1e-5)
-    assert_allclose(found.coefficients["dfbetas"].unstack("term", sort=False), dfbetas, rtol=1e-4)
-    assert_allclose(found.table["cooks_distance"] * 16 / 18, [0.08214848, 0.13202204, 0.09824188], rtol=1e-4)
 
 
 @pytest.mark.parametrize("level", ["top:inner", "top"])
@@ -83,6 +75,169 @@ def test_refitted_with_several_levels(level: str) -> None:
         assert found.components is not None
         assert_allclose(found.components.loc[label]["estimate"], components, rtol=1e-3)
         assert found.table.loc[label, "n"] == (names == label).sum()
+
+
+# The variances held: least squares of the rows that remain
+
+
+def check_least_squares(fit: bx.LikelihoodFit, level: str, labels: Sequence[Any]) -> None:
+    """Against V of the rows that remain, a block for each group of the highest level, one if some are crossed."""
+    problem, covariances = dense_problem(fit)
+    number = [own.name for own in fit.design.levels].index(level)
+    codes = problem.codes[number]
+    block = np.zeros(problem.n, int) if fit.design.crossed else problem.codes[-1]
+
+    def sums(rows: np.ndarray) -> np.ndarray:
+        weights = None if problem.weights is None else problem.weights[rows]
+        part = Dense(
+            problem.X[rows], problem.y[rows], tuple(c[rows] for c in problem.columns),
+            tuple(c[rows] for c in problem.codes), weights,
+        )  # fmt: skip
+        W = np.column_stack([part.X, part.y])
+        return np.asarray(part.X.T @ np.linalg.solve(part.variance(covariances, fit.sigma**2), W))
+
+    own = np.array([sums(np.flatnonzero(block == b)) for b in range(block.max() + 1)])
+    found = fit.influence(level, groups=list(labels))
+    for label in labels:
+        out = codes == fit.design.levels[number].grouping.labels.index(label)
+        rest = own.sum(axis=0)
+        for b in np.unique(block[out]):
+            rest = rest - own[b] + sums(np.flatnonzero((block == b) & ~out))
+        vcov = np.linalg.inv(rest[:, :-1])
+        se, part = np.sqrt(np.diag(vcov)), found.coefficients.loc[label]
+        assert_allclose(part["estimate"], vcov @ rest[:, -1], rtol=1e-8, atol=1e-8 * se.max())
+        assert_allclose(part["se"], se, rtol=1e-8)
+        assert_allclose(part["dfbetas"], (vcov @ rest[:, -1] - fit.solution.beta) / se, rtol=1e-6, atol=1e-8)
+        assert found.table.loc[label, "n"] == out.sum()
+
+
+def test_every_school(exam: bx.LikelihoodFit, hsb_reml: bx.LikelihoodFit) -> None:
+    for fit in (exam, hsb_reml):
+        check_least_squares(fit, "school", fit.design.levels[0].grouping.labels)
+
+
+def test_children_within_schools(egsingle_reml: bx.LikelihoodFit) -> None:
+    check_least_squares(egsingle_reml, "schoolid:childid", egsingle_reml.design.levels[0].grouping.labels[::150])
+
+
+def test_pastes(pastes: Fits) -> None:
+    for level in pastes.reml.design.levels:
+        check_least_squares(pastes.reml, level.name, level.grouping.labels)
+
+
+# Crossed levels
+
+
+@pytest.fixture(scope="module")
+def penicillin(dataset: Callable[[str], pd.DataFrame]) -> bx.LikelihoodFit:
+    return bx.Model(PLATES, dataset("penicillin")).reml()
+
+
+def test_plates_and_samples(penicillin: bx.LikelihoodFit) -> None:
+    for level in penicillin.design.levels:
+        check_least_squares(penicillin, level.name, level.grouping.labels)
+
+
+def crossed_frame(seed: int, n: int = 150) -> pd.DataFrame:
+    """Two nested groupings and one that crosses both; a predictor of large mean, weights."""
+    rng = np.random.default_rng(seed)
+    frame = random_frame(rng, n=n)
+    judge = rng.integers(6, size=n)
+    slopes = rng.normal(size=6)
+    y = frame["y"] + 2 * rng.normal(size=6)[judge] + slopes[judge] * (frame["x"] - 20)
+    return frame.assign(y=y, judge=[f"judge {j}" for j in judge], w=rng.uniform(0.3, 3, size=n))
+
+
+@pytest.mark.parametrize("weights", [None, "w"])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ x + z + (x | top) + (x || judge)",
+        "y ~ 0 + f + offset(z) + (1 | top/inner) + (x | judge)",
+        "y ~ x + (1 | top/inner) + (0 + x | judge)",
+    ],
+)
+def test_crossed_levels(formula: str, weights: str | None) -> None:
+    fit = bx.Model(formula, crossed_frame(3), weights=weights).reml()
+    assert fit.design.crossed
+    for level in fit.design.levels:
+        check_least_squares(fit, level.name, level.grouping.labels)
+
+
+@pytest.mark.parametrize(
+    ("formula", "weights"),
+    [("y ~ x + (1 | top) + (x | judge)", "w"), ("y ~ f + offset(z) + (1 | top/inner) + (1 | judge)", None)],
+)
+def test_refitted_with_crossed_levels(formula: str, weights: str | None) -> None:
+    """A model of the rows that remain; the response is not shifted, the labels of f are all there."""
+    frame = crossed_frame(5)
+    fit = bx.Model(formula, frame, weights=weights).reml()
+    names = {"top": frame["top"], "judge": frame["judge"]}
+    for level, rows in names.items():
+        labels = sorted(rows.unique())[:2]
+        found = fit.influence(level, refit=True, groups=labels)
+        assert found.components is not None
+        for label in labels:
+            other = bx.Model(formula, frame[rows != label], weights=weights).reml()
+            se = other.fixed_effects(df="z")["se"]
+            part = found.coefficients.loc[label]
+            assert_allclose(part["estimate"], other.solution.beta, rtol=0, atol=1e-6 * se.min())
+            assert_allclose(part["se"], se, rtol=1e-6)
+            components = other.variance_components()["estimate"]
+            assert_allclose(found.components.loc[label]["estimate"], components, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_coefficient_that_vanishes_with_crossed_levels(refit: bool) -> None:
+    """Only the rows of judge 2 have the label d."""
+    frame = crossed_frame(7)
+    own = frame["judge"] == "judge 2"
+    frame.loc[own & (frame["x"] > frame["x"].median()), "f"] = "d"
+    fit = bx.Model("y ~ f + x + (1 | top) + (1 | judge)", frame).reml()
+    found = fit.influence("judge", refit=refit)
+    assert "Without judge 'judge 2' the other rows do not determine 'f[d]'." in found.note
+    assert found.note.count("Without") == 1
+    assert found.table["cooks_distance"].isna().tolist() == [label == "judge 2" for label in found.table.index]
+    others = fit.influence("top", refit=refit, groups=[1]).coefficients
+    kept = bx.Model("y ~ f + x + (1 | top) + (1 | judge)", frame[frame["top"] != 1]).reml()
+    assert others.loc[1].index.tolist() == list(fit.design.fixed_names) == list(kept.design.fixed_names)
+
+
+@pytest.mark.parametrize("effects", ["1", "x", "0 + x"])
+def test_a_crossed_level_of_which_one_group_would_be_left(effects: str) -> None:
+    """The second judge has rows in group 2 of the other level only: each has something to lose without the other."""
+    frame = crossed_frame(9)
+    frame["judge"] = np.where((frame["top"] == 2) & (frame["x"] > 20), "second", "first")
+    fit = bx.Model(f"y ~ x + (1 | top) + ({effects} | judge)", frame).reml()
+    found = fit.influence("judge", refit=True)
+    assert "Without judge 'second' level 'judge' would have one group." in found.note
+    assert "Without judge 'first' level 'top' would have one group." in found.note
+    found = fit.influence("top", refit=True, groups=[1, 2])
+    assert "Without top 2 level 'judge' would have one group." in found.note
+    assert found.note.count("Without") == 1
+    assert np.isfinite(found.coefficients.loc[1, "estimate"]).all()
+    assert found.coefficients.loc[2, "estimate"].isna().all()
+
+
+def test_an_interrupt_keeps_what_is_finished(penicillin: bx.LikelihoodFit, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, calls = influence.refit, []
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return work(*arguments)
+
+    monkeypatch.setattr(influence, "refit", interrupted)
+    with pytest.warns(BayesmixWarning, match="2 of 24 groups"):
+        found = penicillin.influence("plate", refit=True, progress=False)
+    assert found.table.index.tolist() == ["a", "b"]
+    assert found.components is not None
+    assert len(found.components) == 6
+    calls.append(1)
+    monkeypatch.setattr(long_work, "asked_to_stop", lambda: nullcontext(lambda: True))
+    with pytest.raises(KeyboardInterrupt):
+        penicillin.influence("plate")
 
 
 def test_a_coefficient_that_vanishes_is_named() -> None:
@@ -130,8 +285,8 @@ def test_wrong_input(exam: bx.LikelihoodFit, dyestuff: Fits, dataset: Callable[[
         bx.Model("normexam ~ 0 + (1 | school)", dataset("exam")).reml().influence()
     with pytest.raises(AttributeError, match="for estimates"):
         dyestuff.post.influence()
-    with pytest.raises(ArgumentError, match="crossed"):
-        bx.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", dataset("penicillin")).reml().influence("plate")
+    with pytest.raises(ArgumentError, match="progress=1"):
+        exam.influence(progress=1)
 
 
 def test_html(exam: bx.LikelihoodFit) -> None:

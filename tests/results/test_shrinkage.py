@@ -10,8 +10,11 @@ from numpy.testing import assert_allclose
 import bayesmix as bx
 from bayesmix.errors import ArgumentError
 from bayesmix.inference.draws import EffectDraws
+from bayesmix.inference.own_coefficients import VarianceParameters
 from bayesmix.results.homogeneity_table import homogeneity_table
+from bayesmix.results.own_levels import coefficients_beside, own_levels
 from tests.bayes import Fits, shuffled_frame
+from tests.fabricated import fabricated
 
 COLUMNS = ["n", "no_pooling", "se", "partial_pooling", "fixed", "complete_pooling", "reliability"]
 
@@ -230,17 +233,135 @@ def test_an_effect_without_a_fixed_counterpart(dataset: Callable[[str], pd.DataF
         assert_allclose(table.loc[subject, "no_pooling"], np.polyfit(rows["Days"], rows["Reaction"], 1)[0], rtol=1e-8)
 
 
+# Crossed levels
+
+
+def test_balanced_and_crossed(dataset: Callable[[str], pd.DataFrame]) -> None:
+    """Every plate has every sample: means of rows are no pooling, and the others' effects drop out of comparisons."""
+    frame = dataset("penicillin")
+    fit = bx.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", frame).reml()
+    for level, n in (("plate", 6), ("sample", 24)):
+        table = fit.shrinkage(level).droplevel("effect")
+        assert list(table.columns) == COLUMNS
+        tau2 = float(fit.covariances()[level].iloc[0, 0])
+        assert_allclose(table["no_pooling"], frame.groupby(level)["diameter"].mean(), rtol=1e-10)
+        assert_allclose(table["se"], fit.sigma / np.sqrt(n), rtol=1e-12)
+        assert_allclose(table["reliability"], tau2 / (tau2 + fit.sigma**2 / n), rtol=1e-12)
+        assert_allclose(table["partial_pooling"], fit.coefficients(level)["estimate"].droplevel("effect"), rtol=1e-12)
+        assert_allclose(fit.reliability().loc[(level, "Intercept"), "estimate"], tau2 / (tau2 + fit.sigma**2 / n))
+
+
+def test_generalizability(dataset: Callable[[str], pd.DataFrame]) -> None:
+    """Relative decisions, Brennan (2001), chapter 2: the variance of the cells is error of what they are nested in."""
+    frame = dataset("machines").assign(Machine=lambda d: "machine " + d["Machine"].astype(str))
+    fit = bx.Model("score ~ 1 + (1 | Worker) + (1 | Machine) + (1 | Worker:Machine)", frame).reml()
+    tau2 = {name: float(sigma.iloc[0, 0]) for name, sigma in fit.covariances().items()}
+    cell = tau2["Worker:Machine"] + fit.sigma**2 / 3
+    found = fit.reliability()["estimate"].droplevel("effect")
+    assert_allclose(found["Worker"], tau2["Worker"] / (tau2["Worker"] + cell / 3), rtol=1e-9)
+    assert_allclose(found["Machine"], tau2["Machine"] / (tau2["Machine"] + cell / 6), rtol=1e-9)
+    assert_allclose(found["Worker:Machine"], tau2["Worker:Machine"] / cell, rtol=1e-9)
+    check_identity(fit, 3)
+
+
+def crossed_frame(seed: int, n: int = 300) -> pd.DataFrame:
+    """A level in the middle whose labels say nothing of their order in the tree, and one that crosses all."""
+    rng = np.random.default_rng(seed)
+    frame = shuffled_frame(rng, n=n)
+    judge = rng.integers(8, size=n)
+    y = frame["y"] + rng.normal(size=8)[judge] + rng.normal(size=8)[judge] * frame["x"]
+    top = "top " + frame["top"].astype(str)
+    return frame.assign(y=y, top=top, judge=[f"judge {j}" for j in judge], w=rng.uniform(0.3, 3, size=n))
+
+
+CROSSED = [
+    ("y ~ x + (x | code) + (x || judge)", None),
+    ("y ~ x + offset(z) + (x | judge) + (1 | code) + (1 | top)", "w"),
+    ("y ~ 0 + x + (1 | judge) + (x | code)", "w"),
+]
+
+
+@pytest.mark.parametrize(("formula", "weights"), CROSSED)
+def test_crossed_levels(formula: str, weights: str | None) -> None:
+    """Partial pooling is the matrix times no pooling, at every level; no pooling of the lowest is least squares."""
+    frame = crossed_frame(2)
+    fit = bx.Model(formula, frame, weights=weights).reml()
+    design = fit.design
+    assert design.crossed
+    check_identity(fit, 4)
+    means = [fit.effect_values(number)[0, 0] for number in range(len(design.levels))]
+    held = [
+        np.einsum("nq,nq->n", design.values[:, level.places], u[level.grouping.codes])
+        for level, u in zip(design.levels, means, strict=True)
+    ]
+    roots = np.ones(len(frame)) if weights is None else np.sqrt(frame["w"].to_numpy())
+    for number in (0, len(design.levels) - 1):
+        level = design.levels[number]
+        rest = design.response - design.offset - design.fixed_values @ fit.solution.beta
+        rest -= sum(part for i, part in enumerate(held) if i != number)
+        table = fit.shrinkage(level.name)
+        for code, label in enumerate(level.grouping.labels):
+            rows = level.grouping.codes == code
+            Z = design.values[rows][:, level.places] * roots[rows, None]
+            if np.linalg.matrix_rank(Z) < Z.shape[1]:
+                continue
+            own = np.linalg.lstsq(Z, rest[rows] * roots[rows], rcond=None)[0]
+            part = table.loc[label]
+            assert_allclose(part["no_pooling"] - part["fixed"], own, rtol=1e-7, atol=1e-9)
+            assert_allclose(part["se"], fit.sigma * np.sqrt(np.diag(np.linalg.inv(Z.T @ Z))), rtol=1e-7)
+
+
+@pytest.mark.parametrize("formula", [CROSSED[1][0], "y ~ x + (1 | cell) + (1 | top) + (x | judge)"])
+def test_posterior_of_crossed_levels(formula: str, rng: np.random.Generator) -> None:
+    """Means over the draws of what an estimate at each of them would say."""
+    frame = crossed_frame(6)
+    frame["cell"] = frame["judge"] + frame["top"]
+    model = bx.Model(formula, frame, weights="w")
+    post = fabricated(model, rng)
+    parameters, design = post.parameters, model.design
+    for number, level in enumerate(design.levels):
+        own, rows = own_levels(design, number), []
+        for chain, draw in np.ndindex(*parameters.sigma.shape):
+            at = VarianceParameters(
+                parameters.sigma[chain, draw][None],
+                tuple(parameters.covariances[i][chain, draw][None] for i in own.levels),
+            )
+            effects = {
+                i: post.effect_values(i)[chain, draw][None] for i in range(len(design.levels)) if i not in own.levels
+            }
+            found = coefficients_beside(design, own, at, parameters.beta[chain, draw][None], effects)
+            rows.append((found.values[0], np.sqrt(found.variances[0])))
+        values, errors = (np.mean(part, axis=0) for part in zip(*rows, strict=True))
+        table = post.shrinkage(level.name)
+        assert_allclose(table["no_pooling"] - table["fixed"], values.ravel(), rtol=1e-7, atol=1e-9)
+        assert_allclose(table["se"], errors.ravel(), rtol=1e-9)
+    short = fabricated(model, rng, keep=False)
+    assert len(short.reliability()) == sum(len(level.effects) for level in design.levels)
+    with pytest.raises(ArgumentError, match="group_effects=True"):
+        short.shrinkage("judge")
+
+
+def test_levels_that_cross_within_another() -> None:
+    """Judges and codes within top: neither can be taken out before the other."""
+    frame = crossed_frame(8)
+    frame["judge"] = frame["top"] + frame["judge"]
+    fit = bx.Model("y ~ x + (1 | code) + (1 | judge) + (1 | top)", frame).reml()
+    for call in (fit.shrinkage, fit.shrinkage_matrices):
+        assert len(call("code")) > 0
+        with pytest.raises(ArgumentError, match=r"cross each other within 'top'.*group_effects"):
+            call("top")
+    with pytest.raises(ArgumentError, match="within 'top'"):
+        fit.reliability()
+
+
 # Refusals
 
 
 def test_wrong_use(
     dyestuff: Fits, hsb_reml: bx.LikelihoodFit, hsb: pd.DataFrame, dataset: Callable[[str], pd.DataFrame]
 ) -> None:
-    crossed = bx.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", dataset("penicillin")).reml()
     plain = bx.Model("math ~ ses", hsb).reml()
     for name in ("shrinkage", "shrinkage_matrices", "reliability"):
-        with pytest.raises(ArgumentError, match=r"'sample' cross the others.*group_effects"):
-            getattr(crossed, name)()
         with pytest.raises(ArgumentError, match="no levels"):
             getattr(plain, name)()
         with pytest.raises(ArgumentError, match=f"{name} has no keyword 'df'"):

@@ -34,6 +34,11 @@ class Groups(Core):
         tau/(tau + v), tau the variance of the effect and v that of ``no_pooling``: with a varying intercept alone,
         partial pooling = fixed + reliability (no pooling - fixed).
 
+        Where levels are crossed the effects of all others are held as predicted, those of the levels nested within the
+        groups excepted, which are taken out by their variances. The reliability then is that of a comparison of groups
+        under the same others (in a balanced layout the generalizability coefficient of relative decisions); it leaves
+        out what is not known of the others, which 1 - sd^2/tau with the sd of :meth:`group_effects` counts.
+
         Parameters
         ----------
         level : str, optional
@@ -50,11 +55,13 @@ class Groups(Core):
         Raises
         ------
         ArgumentError
-            No levels, levels that are crossed, or draws of the group effects that were not kept.
+            No levels, levels nested within the groups that cross each other, or draws of the group effects that were
+            not kept.
 
         References
         ----------
-        Raudenbush & Bryk (2002), Hierarchical Linear Models, 2nd ed., chapter 3.
+        Raudenbush & Bryk (2002), Hierarchical Linear Models, 2nd ed., chapters 3 and 12; Brennan (2001),
+        Generalizability Theory, chapter 2; Henderson (1975), Biometrics 31:423-447.
 
         Examples
         --------

@@ -27,7 +27,13 @@ class GroupDiagnostics(Core):
         """Shrunken effects with their covariances."""
 
     def influence(
-        self, level: str | None = None, *, refit: bool = False, groups: Sequence[Any] | None = None, **unknown: Any
+        self,
+        level: str | None = None,
+        *,
+        refit: bool = False,
+        groups: Sequence[Any] | None = None,
+        progress: bool = True,
+        **unknown: Any,
     ) -> GroupInfluence:
         """What the estimates would be without each group.
 
@@ -37,27 +43,31 @@ class GroupDiagnostics(Core):
             Which level; may be left out where there is one.
         refit : bool
             Estimate the variances anew without each group. By default they are held, and the fixed effects are exactly
-            those of generalised least squares without the group's rows, at the cost of one pass over the groups.
+            those of generalised least squares without the group's rows. That is one pass over all groups where levels
+            are nested, and one for each group where some are crossed.
         groups : sequence of labels, optional
             Only these; by default all.
+        progress : bool
+            Show a progress bar where groups are worked on one after the other. Ctrl-C keeps those that are finished.
 
         Returns
         -------
         GroupInfluence
-            ``.table`` (index group; n, cooks_distance, mdffits, covratio), ``.coefficients`` (index (group, term);
-            estimate and se without the group, change, dfbetas), with ``refit`` ``.components`` (index (group, level,
-            parameter); estimate, change). Where the other groups do not determine a coefficient the numbers are nan and
-            ``.note`` names group and coefficient.
+            ``.table`` (index group; n, cooks_distance, mdffits, covratio, covtrace), ``.coefficients`` (index (group,
+            term); estimate and se without the group, change, dfbetas), with ``refit`` ``.components`` (index (group,
+            level, parameter); estimate, change). Where the other groups do not determine a coefficient the numbers are
+            nan and ``.note`` names group and coefficient.
 
         Raises
         ------
         ArgumentError
-            No levels, crossed ones, or an unknown level or group.
+            No levels, or an unknown level or group.
 
         References
         ----------
         Cook (1977), Technometrics 19:15-18; Christensen, Pearson & Johnson (1992), Technometrics 34:38-45; Snijders &
-        Bosker (2012), Multilevel Analysis, 2nd ed., section 10.7.
+        Bosker (2012), Multilevel Analysis, 2nd ed., section 10.7; Loy & Hofmann (2014), Journal of Statistical
+        Software 56(5).
 
         Examples
         --------
@@ -69,8 +79,8 @@ class GroupDiagnostics(Core):
         [-0.0087, -0.0075]
         """
         self._need_levels()
-        refuse_unknown("influence", unknown, ("level", "refit", "groups"))
-        return group_influence(self.design, self.products, self.solution, level, refit, groups)
+        refuse_unknown("influence", unknown, ("level", "refit", "groups", "progress"))
+        return group_influence(self.design, self.products, self.solution, level, refit, groups, progress)
 
     def level_residuals(self, level: str | None = None, **unknown: Any) -> pd.DataFrame:
         """Residuals of the groups, each over its own standard deviation, for plots of their distribution.
