@@ -380,8 +380,8 @@ def measured(page: Path, width: int, *options: str) -> dict[str, Any]:
         f'srcdoc="{escape(inner)}"></iframe>',
         encoding="utf-8",
     )
-    own = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--window-size=1300,9000"]
-    call = [browser, *own, *options, "--dump-dom", frame.as_uri()]
+    own = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"]
+    call = [browser, *own, "--window-size=1300,9000", *options, "--dump-dom", frame.as_uri()]
     found = subprocess.run(call, capture_output=True, text=True, timeout=120)
     assert found.returncode == 0
     assert "CONSOLE" not in found.stderr
