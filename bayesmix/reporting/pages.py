@@ -15,7 +15,7 @@ from bayesmix.results.fit import Fit
 HTML, MARKDOWN = (".html", ".htm"), (".md", ".markdown")
 
 
-def report(*fits: Fit, path: Any, title: str | None = None, command: str | None = None, **unknown: Any) -> Path:
+def report(*fits: Fit, path: Any = None, title: str | None = None, command: str | None = None, **unknown: Any) -> Path:
     """Write a report about fits of one model: equations, data, results, checks, and how to repeat them.
 
     An HTML page holds everything it shows: no network, no scripts, images inside. Markdown is for GitHub and pandoc

@@ -228,6 +228,7 @@ def test_draws_that_are_too_few(sleepstudy: Fits) -> None:
     shifted["posterior"]["Intercept"][0] += 100
     shifted["sample_stats"]["diverging"][0, :7] = True
     text = words(diagnostics([replace(sleepstudy.post, idata=shifted)], ["x"]))
+    assert re.search(r"\| largest R-hat \| \d+\.\d+ \| at most 1.01 \| no \|", text)
     assert "The chains disagree" in text and "| divergent transitions | 7 | 0 | no |" in text
     assert "target_accept=0.95" in text and "can be used as they are" not in text
     assert "can be used as they are" in words(diagnostics([sleepstudy.post], ["x"]))
@@ -350,6 +351,8 @@ def test_wrong_fits(sleepstudy: Fits, hsb_reml: bx.LikelihoodFit, tmp_path: Path
         with pytest.raises(ArgumentError):
             bx.report(sleepstudy.reml, path=path, **options)
     assert not path.exists()
+    with pytest.raises(ArgumentError, match="path=None"):
+        bx.report(sleepstudy.reml)
 
 
 # Opened in a browser
