@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -42,8 +43,12 @@ def main(arguments: Sequence[str] | None = None, program: str = "bayesmix") -> N
     program : str
         How the command was called.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        status = commands.main(arguments, prog_name=program, standalone_mode=False)
+        # As it was written, for a report that says how it was made.
+        status = commands.main(
+            given, prog_name=program, standalone_mode=False, obj=shlex.join([*program.split(), *given])
+        )
     except BayesmixError as error:
         click.echo(f"Error: {error}", err=True)
         status = WRONG_INPUT

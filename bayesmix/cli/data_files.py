@@ -52,9 +52,15 @@ def read_data(name: str) -> pd.DataFrame:
             "Save the data as .csv." if path.suffix else "Rename the file after what it holds.",
         )
     try:
-        return reader(path)
+        frame = reader(path)
     except (DataError, FileError, ArgumentError):
         raise
+    except UnicodeDecodeError as problem:
+        raise FileError(
+            f"'{name}' is not in UTF-8: byte {problem.object[problem.start]:#04x} stands for no character there.",
+            "Expected text in UTF-8, which any spreadsheet can save ('CSV UTF-8').",
+            f"Save it so, or convert it: iconv -f windows-1252 -t utf-8 '{path.name}' > 'utf8-{path.name}'",
+        ) from None
     except ImportError as problem:
         raise ArgumentError(
             f"Reading '{name}' needs a package that is not installed ({problem.name or problem}).",
@@ -68,6 +74,28 @@ def read_data(name: str) -> pd.DataFrame:
             "Expected a file that is what its ending says.",
             "Check how it was written, or save the data as .csv.",
         ) from None
+    _require_table(frame, name)
+    return frame
+
+
+def _require_table(frame: pd.DataFrame, name: str) -> None:
+    """Refuse names without rows, and a table that was read as one column."""
+    if len(frame) == 0:
+        raise FileError(
+            f"'{name}' has the names {', '.join(map(str, frame.columns))} and no rows."
+            if len(frame.columns)
+            else f"'{name}' holds neither names nor rows.",
+            "Expected a row for every observation.",
+            "Check how it was written.",
+        )
+    only = str(frame.columns[0])
+    found = next((sign for sign in "|;\t,:" if sign in only), None)
+    if len(frame.columns) == 1 and found is not None:
+        raise FileError(
+            f"'{name}' was read as one column, '{only}'.",
+            "Expected names separated by commas, semicolons or tabs.",
+            f"Save it with one of these in place of {found!r}, or give it the ending of what separates: .csv or .tsv.",
+        )
 
 
 def _require_file(path: Path, name: str) -> None:

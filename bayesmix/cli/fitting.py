@@ -18,12 +18,15 @@ from bayesmix.results.netcdf_file import read_path, require_writable
 
 # The layouts of LikelihoodFit.summary, listed here so that help and mistakes are answered before anything is loaded.
 STYLES = ("lme4", "sas", "spss", "hlm", "mlwin", "stata")
+# The endings that bayesmix.report takes, for the same reason.
+REPORTS = (".html", ".htm", ".md", ".markdown")
 _CHAINS = 4
 
 _EXAMPLES = """\b
 Examples:
   bayesmix fit "math ~ ses + (ses | school)" hsb --reml
   bayesmix fit "math ~ ses + (ses | school)" pupils.csv --seed 1 --save pupils.nc
+  bayesmix fit "math ~ ses + (ses | school)" pupils.csv --report pupils.html
   bayesmix fit "score ~ time + (time | school/child)" growth.sav --ml --style spss
   bayesmix fit "y ~ x + (1 | g)" data.parquet --reml --json > fit.json
 
@@ -76,10 +79,11 @@ class _Wanted:
 @click.option("--tune", type=int, default=300, show_default=True, help="Warm-up draws of each chain.")
 @click.option("--chains", type=int, default=_CHAINS, show_default=True)
 @click.option("--save", metavar="FILE", help="Save the posterior (.nc), for show, compare and bx.load().")
-@click.option("--report", metavar="FILE", help="Write one HTML page about the fits (.html).")
+@click.option("--report", metavar="FILE", help="Write a page about the fits (.html, or .md with pictures beside).")
 @click.option("--style", type=click.Choice(STYLES), help="Print likelihood fits in the layout of a program.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, numbers in full.")
-def fit(formula: str, data: str, style: str | None, as_json: bool, **options: Any) -> int:
+@click.pass_obj
+def fit(written: str | None, /, formula: str, data: str, style: str | None, as_json: bool, **options: Any) -> int:
     """Fit FORMULA (in the notation of lme4) to DATA."""
     wanted = _read_options(options, style, as_json)
     if "~" in data and "~" not in formula:
@@ -99,7 +103,7 @@ def fit(formula: str, data: str, style: str | None, as_json: bool, **options: An
         saved = str(posts[0].save(wanted.save)) if posts and wanted.save is not None else None
         fits += posts
         found = bx.compare(*fits) if len(fits) > 1 else None
-        page = None if wanted.report is None else str(bx.report(*fits, path=wanted.report))
+        page = None if wanted.report is None else str(bx.report(*fits, path=wanted.report, command=written))
         if as_json:
             facts = {"formula": formula, "data": data, "rows": model.n, "missing_rows": model.design.n_missing}
             facts |= {"groups": model.groups, "weights": options["weights"], "seed": wanted.seed}
@@ -141,8 +145,10 @@ def _read_options(options: dict[str, Any], style: str | None, as_json: bool) -> 
         require_writable(save)  # now, not after minutes of sampling
     report = None if options["report"] is None else read_path(options["report"])
     if report is not None:
-        if report.suffix.lower() not in (".html", ".htm"):
-            raise ArgumentError(f"--report {report}.", "Expected the path of an .html file.", "Name it report.html.")
+        if report.suffix.lower() not in REPORTS:
+            raise ArgumentError(
+                f"--report {report}.", "Expected the path of an .html or .md file.", "Name it report.html."
+            )
         require_writable(report)
     sizes = {name: options[name] for name in ("seed", "draws", "tune", "chains")}
     return _Wanted(tuple(methods), save=save, report=report, quiet=as_json, **sizes)

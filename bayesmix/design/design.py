@@ -92,6 +92,8 @@ class Design:
         The complete rows of every column the formula reads.
     row_index : Index
         Labels of the rows used: those of a pandas frame, of others their numbers.
+    missing_in : mapping of str to int
+        Missing values of every column that has any; empty where the rows left out are not known any more.
     """
 
     specification: Specification
@@ -111,6 +113,7 @@ class Design:
     weights_name: str | None = None
     columns_read: Mapping[str, Column] = field(default_factory=dict)
     row_index: pd.Index[Any] = field(default_factory=lambda: pd.RangeIndex(0))
+    missing_in: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -256,7 +259,7 @@ def build_design(specification: Specification, data: Any, weights: Any = None) -
         See the messages; each says what to do.
     """
     given = None if weights is None else read_weights(weights, data)
-    columns, rows, n_missing = complete_rows(specification, data, given)
+    columns, rows, n_missing, missing_in = complete_rows(specification, data, given)
     n, counted = len(rows), None if given is None else positive_weights(given, rows)
     group = only_group(specification)
     fixed_factors = [factor for term in specification.fixed for factor in term.factors]
@@ -306,7 +309,7 @@ def build_design(specification: Specification, data: Any, weights: Any = None) -
     return Design(
         specification, tuple(wanted.values()), values, response, offset, places, tuple(names), levels, tree, n_missing,
         notes, memory, known, counted, None if given is None else given.name, columns,
-        _row_labels(data, rows, n + n_missing),
+        _row_labels(data, rows, n + n_missing), missing_in,
     )  # fmt: skip
 
 

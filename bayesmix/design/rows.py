@@ -21,8 +21,11 @@ Integers = NDArray[np.int64]
 
 def complete_rows(
     specification: Specification, data: Any, weights: Weights | None
-) -> tuple[dict[str, Column], Integers, int]:
-    """The columns of the model at the rows where nothing is missing, these rows, and how many others there are."""
+) -> tuple[dict[str, Column], Integers, int, dict[str, int]]:
+    """The columns of the model at the rows where nothing is missing, these rows, and how many others there are.
+
+    Last, the missing values of each column that has any.
+    """
     columns = read_columns(data, specification.columns)
     missing = {name: column.missing for name, column in columns.items()}
     if weights is not None:
@@ -42,7 +45,8 @@ def complete_rows(
             name: column if n == total and isinstance(column, Numbers) else column.take(rows)
             for name, column in columns.items()
         }
-    return columns, rows, total - n
+    holes = {name: int(where.sum()) for name, where in missing.items() if where.any()}
+    return columns, rows, total - n, holes
 
 
 def only_group(specification: Specification) -> str | None:

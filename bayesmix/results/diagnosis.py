@@ -78,7 +78,19 @@ class Diagnosis:
         frame = pd.DataFrame(rows, columns=["concerns", "value", "threshold", "ok", "about"], index=index)
         return frame.astype({"value": float, "threshold": float, "ok": bool})
 
-    def _notes(self) -> list[str]:
+    def shown_table(self) -> pd.DataFrame:
+        """The table with words for yes and no, and numbers of four digits."""
+        texts = {name: [f"{value:.4g}" for value in self.table[name]] for name in ("value", "threshold")}
+        return self.table.assign(**texts, ok=["yes" if ok else "NO" for ok in self.table["ok"]])
+
+    def shown_boundary(self) -> pd.DataFrame:
+        """The columns of the boundary report that fit a page."""
+        known = self.boundary["p_mixture"].notna() | self.boundary["p"].isna()
+        hidden = ("p_low", "p_high") if known.all() else ()
+        names = [name for name in _SHORT if name in self.boundary and name not in hidden]
+        return self.boundary[names].assign(br_p=[format_p(value) for value in self.boundary["br_p"]])
+
+    def notes(self) -> list[str]:
         """What the checks did not cover, and how to read the boundary report."""
         found = [check.found for check in self.checks if check.ok and check.found]
         readings = [f"{name} at {level}: {text}" for (level, name), text in self.boundary["reading"].items()]
@@ -87,31 +99,18 @@ class Diagnosis:
     def __repr__(self) -> str:
         sections = [("", self.verdict)]
         sections += [(check.found, "\n".join(f"    {line}" for line in check.actions)) for check in self.warnings]
-        sections.append(("All checks", format_table(_shown(self.table))))
+        sections.append(("All checks", format_table(self.shown_table())))
         if len(self.boundary):
-            sections.append(("Is there a variance at all?", format_table(_narrow(self.boundary))))
-        return format_summary(Header("Diagnosis", []), sections, self._notes())
+            sections.append(("Is there a variance at all?", format_table(self.shown_boundary())))
+        return format_summary(Header("Diagnosis", []), sections, self.notes())
 
     def _repr_html_(self) -> str:
         sections = [("", f"<p>{escape(self.verdict)}</p>")]
         sections += [(check.found, f"<pre>{escape(chr(10).join(check.actions))}</pre>") for check in self.warnings]
-        sections.append(("All checks", html_table(_shown(self.table))))
+        sections.append(("All checks", html_table(self.shown_table())))
         if len(self.boundary):
-            sections.append(("Is there a variance at all?", html_table(_narrow(self.boundary))))
-        return html_summary(Header("Diagnosis", []), sections, self._notes())
-
-
-def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with words for yes and no, and numbers of four digits."""
-    texts = {name: [f"{value:.4g}" for value in table[name]] for name in ("value", "threshold")}
-    return table.assign(**texts, ok=["yes" if ok else "NO" for ok in table["ok"]])
-
-
-def _narrow(boundary: pd.DataFrame) -> pd.DataFrame:
-    """The columns of the boundary report that fit a page."""
-    known = boundary["p_mixture"].notna() | boundary["p"].isna()
-    names = [name for name in _SHORT if name in boundary and not (known.all() and name in ("p_low", "p_high"))]
-    return boundary[names].assign(br_p=[format_p(value) for value in boundary["br_p"]])
+            sections.append(("Is there a variance at all?", html_table(self.shown_boundary())))
+        return html_summary(Header("Diagnosis", []), sections, self.notes())
 
 
 def diagnose_draws(

@@ -23,13 +23,25 @@ def coefficient_table(fit: Core) -> pd.DataFrame:
 
 
 def statistic(fit: Core, key: str) -> Any:
-    """N, n_groups, method; of estimates aic, bic, ll, criterion and sigma too; None for any other key."""
+    """N, n_groups, method, sigma and what :func:`deviations` names; of estimates aic, bic, ll, criterion too.
+
+    None for any other key.
+    """
     design = fit.design
     sizes = [f"{len(level.grouping.labels)} {level.name}" for level in design.levels]
-    found: dict[str, Any] = {"N": design.n, "n_groups": ", ".join(sizes) or None}
-    if not isinstance(fit, LikelihoodIntervals):
-        return {**found, "method": "Bayes"}.get(key)
+    bayes = not isinstance(fit, LikelihoodIntervals)
     estimates: Any = fit
-    found["method"] = estimates.method
-    own = {"aic": "aic", "bic": "bic", "ll": "loglik", "criterion": "criterion", "sigma": "sigma"}
+    found: dict[str, Any] = {"N": design.n, "n_groups": ", ".join(sizes) or None}
+    found |= {"method": "Bayes" if bayes else estimates.method, "sigma": float(fit.parameters.sigma.mean())}
+    found |= deviations(fit)
+    own = {} if bayes else {"aic": "aic", "bic": "bic", "ll": "loglik", "criterion": "criterion"}
     return float(getattr(estimates, own[key])) if key in own else found.get(key)
+
+
+def deviations(fit: Core) -> dict[str, float]:
+    """Standard deviations of the group effects by key, ``sd(ses | school)``: estimates, or means of the posterior."""
+    return {
+        f"sd({name} | {level.name})": float(np.sqrt(covariance[..., a, a]).mean())
+        for level, covariance in zip(fit.design.levels, fit.parameters.covariances, strict=True)
+        for a, name in enumerate(level.effect_names)
+    }

@@ -195,6 +195,13 @@ def _find(path: str | Path) -> str | Path:
     shipped = shipped_textbooks()
     if path in shipped:
         return shipped[path]
+    if path and Path(path).is_dir():
+        books = [own.name for own in sorted(Path(path).glob("*.toml"))]
+        raise ArgumentError(
+            f"'{path}' is a directory.",
+            "Expected one TOML file, or the name of a model that comes with bayesmix.",
+            f"Add the name of a file: {', '.join(books[:5])}." if books else "It holds no .toml file; name another.",
+        )
     if "/" in path or "\\" in path or Path(path).is_file():
         return path
     raise ArgumentError(

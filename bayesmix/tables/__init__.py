@@ -1,6 +1,7 @@
 """Layout only: plain frames and a frozen header become text, HTML, LaTeX, Markdown or Word."""
 
 from bayesmix.tables.html import html_summary, html_table
+from bayesmix.tables.markdown import markdown_table
 from bayesmix.tables.paper import PaperTable
 from bayesmix.tables.paper_layout import Section
 from bayesmix.tables.printout import Lines, Printout, Rules, Sheet, Summary
@@ -22,4 +23,5 @@ __all__ = [
     "format_wide",
     "html_summary",
     "html_table",
+    "markdown_table",
 ]

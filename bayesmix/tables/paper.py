@@ -36,6 +36,8 @@ class PaperTable:
     def to_latex(self, *, label: str | None = None) -> str:
         r"""LaTeX for a document that loads ``booktabs``.
 
+        Greek letters are set as mathematics; names in other scripts than Latin and Greek need XeLaTeX or LuaLaTeX.
+
         Parameters
         ----------
         label : str, optional

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bayesmix.errors import ArgumentError
+from bayesmix.tables.greek import GREEK
 from bayesmix.tables.paper_layout import Models, Section, filled
 
 _SPECIAL = {
@@ -26,7 +27,7 @@ _SPECIAL = {
     "–": "--",
     "²": r"\textsuperscript{2}",
     "−": "$-$",
-    "σ": r"$\sigma$",
+    **{letter: f"${command}$" for letter, command in GREEK.items()},
     "∞": r"$\infty$",
 }
 

@@ -1,6 +1,7 @@
 """Files of data: what comes out is what went in, and what is no data is refused with what it is."""
 
 import gzip
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import bayesmix as bx
 from bayesmix.cli.data_files import read_data, with_labels
 from bayesmix.errors import ArgumentError, BayesmixError, BayesmixWarning, FileError
 
@@ -87,13 +89,57 @@ def test_spss_and_sas_by_a_stand_in(
     assert list(found["y"]) == [1, 2, 3]
 
 
-def test_an_spss_file(tmp_path: Path) -> None:
-    pyreadstat = pytest.importorskip("pyreadstat", reason="pyreadstat (extra 'files') is not installed")
-    values = pd.DataFrame({"y": [1.0, 2.0, 3.0], "sector": [2.0, 1.0, 2.0]})
-    pyreadstat.write_sav(
-        values, str(tmp_path / "a.sav"), variable_value_labels={"sector": {1: "Public", 2: "Catholic"}}
+def labelled_frame() -> pd.DataFrame:
+    """Codes whose order is not that of their labels, a code of missing values, and a number with one label."""
+    sector = [3.0, 1.0, 2.0, 3.0, 9.0, 1.0]
+    return pd.DataFrame(
+        {"y": [1.0, 2.5, np.nan, 4.0, 5.0, 6.0], "sector": sector, "age": [7.0, 8.0, 9.0, 7.0, 8.0, 9.0]}
     )
-    assert list(read_data(str(tmp_path / "a.sav"))["sector"]) == ["Catholic", "Public", "Catholic"]
+
+
+LABELS = {"sector": {1.0: "Public", 2.0: "Other", 3.0: "Catholic", 9.0: "No answer"}}
+
+
+def test_an_spss_file(tmp_path: Path) -> None:
+    """Labels in the order of their codes; what SPSS is told to be missing is missing."""
+    pyreadstat = pytest.importorskip("pyreadstat", reason="pyreadstat (extra 'files') is not installed")
+    options: dict[str, Any] = {"variable_value_labels": LABELS, "missing_ranges": {"sector": [9.0]}}
+    for name in ("a.sav", "b.zsav"):
+        pyreadstat.write_sav(labelled_frame(), str(tmp_path / name), compress=name.endswith("zsav"), **options)
+        found = read_data(str(tmp_path / name))
+        assert list(found["sector"].cat.categories)[:3] == ["Public", "Other", "Catholic"]
+        assert not found["sector"].cat.ordered
+        assert found["sector"].astype(object).tolist()[:4] == ["Catholic", "Public", "Other", "Catholic"]
+        assert found["sector"].isna().tolist() == [False] * 4 + [True, False]
+        assert found["y"].isna().tolist() == [False, False, True, False, False, False]
+        assert found["age"].tolist() == labelled_frame()["age"].tolist()
+
+
+def test_an_spss_file_in_a_model(command: Any, tmp_path: Path, hsb: pd.DataFrame) -> None:
+    """The same fit as of the frame: the reference is the first code, not the first label of the alphabet."""
+    pyreadstat = pytest.importorskip("pyreadstat", reason="pyreadstat (extra 'files') is not installed")
+    coded = hsb.assign(sector=hsb["sector"].cat.codes + 1.0, school=hsb["school"].astype(str))
+    labels = {"sector": {1.0: "Public", 2.0: "Catholic"}}
+    pyreadstat.write_sav(coded[["math", "school", "sector"]], str(tmp_path / "a.sav"), variable_value_labels=labels)
+    found = command("fit", "math ~ sector + (1 | school)", str(tmp_path / "a.sav"), "--reml", "--json")
+    rows = {row["term"]: row["estimate"] for row in json.loads(found.out)["fits"][0]["fixed_effects"]}
+    ours = bx.Model("math ~ sector + (1 | school)", hsb).reml().fixed_effects()["estimate"]
+    assert rows == pytest.approx(ours.to_dict(), rel=1e-9) and "sector[Catholic]" in rows
+
+
+def test_other_files_of_statistics_programs(tmp_path: Path) -> None:
+    """Stata by pyreadstat, with labels; SAS transport and SPSS portable, without."""
+    pyreadstat = pytest.importorskip("pyreadstat", reason="pyreadstat (extra 'files') is not installed")
+    frame = labelled_frame()
+    codes = {name: {int(code): text for code, text in texts.items()} for name, texts in LABELS.items()}
+    pyreadstat.write_dta(frame.astype({"sector": int}), str(tmp_path / "a.dta"), variable_value_labels=codes)
+    found = read_data(str(tmp_path / "a.dta"))
+    assert list(found["sector"].cat.categories) == ["Public", "Other", "Catholic", "No answer"]
+    assert found["y"].isna().sum() == 1
+    pyreadstat.write_xport(frame, str(tmp_path / "a.xpt"))
+    assert read_data(str(tmp_path / "a.xpt"))["y"].tolist()[3:] == [4.0, 5.0, 6.0]
+    pyreadstat.write_por(frame, str(tmp_path / "a.por"))
+    assert read_data(str(tmp_path / "a.por")).rename(columns=str.lower)["age"].tolist() == frame["age"].tolist()
 
 
 def test_a_package_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +189,11 @@ def truncated(path: Path) -> None:
         ("a.csv", lambda path: path.mkdir(), FileError, "is a directory"),
         ("a.csv", binary, FileError, "holds bytes that no text has"),
         ("a.csv", lambda path: path.write_text("y,g\n", "utf-16"), FileError, "holds bytes that no text has"),
-        ("a.csv", lambda path: path.write_bytes(b"y,g\n1,\xe9\n"), FileError, "UnicodeDecodeError"),
+        ("a.csv", lambda path: path.write_bytes(b"y,g\n1,\xe9\n"), FileError, r"not in UTF-8: byte 0xe9 .* iconv"),
+        ("a.csv", lambda path: path.write_text("y,g\n"), FileError, "has the names y, g and no rows"),
+        ("a.tsv", lambda path: path.write_text("y\tg\n"), FileError, "has the names y, g and no rows"),
+        ("a.csv", lambda path: path.write_text("y|g\n1|a\n"), FileError, r"read as one column, 'y\|g'"),
+        ("a.tsv", lambda path: path.write_text("y,g\n1,a\n"), FileError, "read as one column, 'y,g'"),
         ("a.csv", lambda path: path.write_text("\n\n"), FileError, "can not be read as .csv"),
         ("a.csv", lambda path: path.write_text('y,g\n1,"a\n2,b\n'), FileError, "can not be read as .csv"),
         ("a.csv.gz", truncated, FileError, "can not be read as .csv"),

@@ -1,6 +1,7 @@
 """``bayesmix fit``: the numbers of the library, in text and for machines; wrong input in one paragraph."""
 
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 import bayesmix as bx
 from bayesmix.cli import fitting
+from bayesmix.reporting import pages
 from bayesmix.results.dialects import styles
 from tests.bayes import Fits
 
@@ -238,3 +240,15 @@ def test_report(command: Any, csv: str, tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     found = command("fit", FORMULA, csv, "--reml", "--report", str(tmp_path / "out.pdf"))
     assert found.status == 2 and ".html" in found.err
+    assert pages.HTML + pages.MARKDOWN == fitting.REPORTS
+
+
+def test_a_report_says_which_command_wrote_it(command: Any, csv: str, tmp_path: Path) -> None:
+    """Also with the quotes that the shell took off, and from a list of arguments."""
+    page = tmp_path / "out report.md"
+    arguments = ["fit", FORMULA, csv, "--reml", "--report", str(page)]
+    assert command(*arguments).status == 0
+    line = page.read_text(encoding="utf-8").split("```sh\n")[1].split("\n")[0]
+    assert shlex.split(line) == ["bayesmix", *arguments]
+    assert f"'{FORMULA}'" in line
+    assert (tmp_path / "out report_files" / "residuals.png").read_bytes().startswith(b"\x89PNG")

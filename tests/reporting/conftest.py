@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import bayesmix as bx
-from tests.bayes import sleepstudy
+from tests.bayes import hsb_fits, sleepstudy
 
-__all__ = ["sleepstudy"]
+__all__ = ["hsb_fits", "sleepstudy"]
 
 mpl.use("Agg", force=True)
 

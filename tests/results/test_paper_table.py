@@ -165,22 +165,83 @@ def test_maketables_hooks(hsb_reml: bx.LikelihoodFit, dyestuff: Fits) -> None:
     assert hsb_reml.__maketables_stat__("ll") == hsb_reml.loglik
     assert hsb_reml.__maketables_stat__("n_groups") == "160 school"
     assert hsb_reml.__maketables_stat__("r2_within") is None
-    assert hsb_reml.__maketables_default_stat_keys__ == ["N", "n_groups", "aic", "bic"]
+    sds = ["sd(Intercept | school)", "sd(ses | school)", "sigma"]
+    assert hsb_reml.__maketables_default_stat_keys__ == ["method", "N", "n_groups", *sds, "aic", "bic"]
+    # Zieffler's slide and lme4: 2.1974, .6426, 6.0688.
+    assert [round(hsb_reml.__maketables_stat__(key), 4) for key in sds] == [2.1974, 0.6426, 6.0688]
+    assert set(sds) <= set(hsb_reml.__maketables_stat_labels__)
     drawn = dyestuff.post.__maketables_coef_table__
     assert drawn[["t", "p"]].isna().all(axis=None) and drawn[["b", "se", "ci95l"]].notna().all(axis=None)
     assert dyestuff.post.__maketables_stat__("aic") is None
-    assert dyestuff.post.__maketables_default_stat_keys__ == ["N", "n_groups"]
+    keys = dyestuff.post.__maketables_default_stat_keys__
+    assert keys == ["method", "N", "n_groups", "sd(Intercept | Batch)", "sigma"]
+    draws = dyestuff.post.idata["posterior"]
+    for key, name in (("sd(Intercept | Batch)", "1|Batch_sigma"), ("sigma", "sigma")):
+        assert dyestuff.post.__maketables_stat__(key) == pytest.approx(float(draws[name].mean()), rel=1e-12)
 
 
-def test_latex_compiles(hsb_reml: bx.LikelihoodFit, tmp_path: Path) -> None:
-    program = next((p for p in ("pdflatex", "lualatex", "tectonic") if shutil.which(p)), None)
+def test_maketables_itself(hsb_fits: Fits, dyestuff: Fits) -> None:
+    """Estimates and posterior of one model side by side, beside another model."""
+    mt = pytest.importorskip("maketables", reason="maketables is not installed")
+    frame = mt.ETable([hsb_fits.reml, hsb_fits.post, dyestuff.reml]).df
+    assert list(frame.columns.get_level_values(0)) == ["math", "math", "Yield"]
+    assert frame.loc[("stats", "Method")].tolist() == ["REML", "Bayes", "REML"]
+    assert frame.loc[("stats", "SD (ses | school)")].tolist()[0] == "0.643"
+    assert frame.loc[("coef", "ses")].iloc[0].startswith("2.394")
+    assert frame.loc[("coef", "ses")].iloc[1].startswith(f"{hsb_fits.post.fixed_effects().loc['ses', 'mean']:.3f}")
+
+
+# Names that LaTeX would read as something else.
+NAMES = ["a_b", "50%", "x&y", "#1", "back\\slash", "größe", "Δt", "x^2", "{br}", "~t", "$m$", '"q"', "a b", "o'c"]
+
+
+def compiled(body: str, folder: Path) -> None:
+    """A document with this in it is set without an error."""
+    program = next((p for p in ("pdflatex", "tectonic") if shutil.which(p)), None)
     if program is None:
-        pytest.skip("no TeX here")
-    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
-    body = hsb_reml.to_latex(title="50% of a_b & {c} <d|e>")
-    (tmp_path / "table.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n")
+        pytest.skip("there is neither pdflatex nor tectonic on this machine")
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,amsmath}\begin{document}"
+    (folder / "page.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n", encoding="utf-8")
     options = [] if program == "tectonic" else ["-interaction=nonstopmode", "-halt-on-error"]
-    subprocess.run([program, *options, "table.tex"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    found = subprocess.run([program, *options, "page.tex"], cwd=folder, capture_output=True, timeout=120)
+    assert found.returncode == 0, found.stdout.decode(errors="replace")[-2000:]
+
+
+def badly_named() -> bx.Model:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({name: rng.normal(size=150) for name in [*NAMES, "y_1"]}).assign(
+        **{"g%_1": [1, 2, 3, 4, 5] * 30}
+    )
+    terms = " + ".join(f"`{name}`" for name in NAMES)
+    return bx.Model(f"y_1 ~ {terms} + (`{NAMES[0]}` | `g%_1`)", frame)
+
+
+@pytest.mark.slow
+def test_latex_compiles(hsb_reml: bx.LikelihoodFit, hsb_fits: Fits, tmp_path: Path) -> None:
+    """Tables of one fit and of several, titles and names with every sign that LaTeX minds."""
+    tables = [
+        hsb_reml.to_latex(title="50% of a_b & {c} <d|e> Δ", label="tab:one"),
+        bx.table(hsb_fits.reml, hsb_fits.post, show=("se", "ci", "p")).to_latex(),
+        badly_named().reml().to_latex(),
+    ]
+    compiled("\n\n".join(tables), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notation", ["gamma", "beta", "mu"])
+def test_equations_compile(notation: str, hsb_reml: bx.LikelihoodFit, tmp_path: Path) -> None:
+    """Of two and three levels, crossed ones, none, and with such names; also with numbers filled in."""
+    models = [
+        badly_named(),
+        bx.Model("math ~ meanses * cses + sector * cses + (cses || school)", bx.load_dataset("hsb")),
+        bx.Model("math ~ year + (year | schoolid/childid)", bx.load_dataset("egsingle")),
+        bx.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", bx.load_dataset("penicillin")),
+        bx.Model("math ~ ses", bx.load_dataset("hsb")),
+    ]
+    texts = [model.equations(notation=notation).latex for model in models]
+    hsb = bx.Model("math ~ ses + (ses | school)", bx.load_dataset("hsb"))
+    texts.append(hsb.equations(notation=notation, values=hsb_reml).latex)
+    compiled("\n\n".join(f"\\[ {text} \\]" for text in texts), tmp_path)
 
 
 def test_to_docx_names_the_extra(hsb_reml: bx.LikelihoodFit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,11 +248,23 @@ def test_where_a_word_file_can_not_be(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_real_word_file(tmp_path: Path) -> None:
-    docx = pytest.importorskip("docx")
+    """Every cell, heads over their columns, title and note, as Word would read them."""
+    docx = pytest.importorskip("docx", reason="python-docx (extra 'tables') is not installed")
     document = docx.Document(str(TABLE.to_docx(tmp_path / "table.docx")))
     (table,) = document.tables
-    assert len(table.rows) == 7
-    assert table.cell(3, 1).text == "−1.250"
+    cells = [[cell.text.strip(" \u2003\u2007\u2008") for cell in row.cells] for row in table.rows]
+    assert cells == [
+        ["", "REML", "REML", "REML", f"Bayes {NASTY}", f"Bayes {NASTY}"],  # merged cells are met once for each column
+        ["", "Estimate", "SE", "p", "Mean", "SD"],
+        ["Fixed effects", "", "", "", "", ""],
+        [NASTY, "−1.250", "0.100", "< .001", "−1.3", "0.1"],
+        ["x", "2", "", "—", "", ""],
+        ["Statistics", "", "", "", "", ""],
+        ["N", "7185", "", "", "7185", ""],
+    ]
+    assert table.cell(0, 1)._tc is table.cell(0, 3)._tc and table.cell(0, 4)._tc is table.cell(0, 5)._tc
+    texts = [paragraph.text for paragraph in document.paragraphs]
+    assert texts[0] == f"Title {NASTY}" and texts[-1] == f"Note. Note {NASTY}."
 
 
 def test_what_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,5 +298,9 @@ def test_great_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_real_great_table() -> None:
-    pytest.importorskip("great_tables")
-    assert "Fixed effects" in TABLE.to_great_table().as_raw_html()
+    """Rows, spanners and heads, all of them shown as text."""
+    pytest.importorskip("great_tables", reason="great-tables (extra 'tables') is not installed")
+    page = read(TABLE.to_great_table().as_raw_html())
+    texts = [text.strip(" \u2007\u2008") for _, text in page.found]
+    for wanted in ("Fixed effects", "Statistics", "REML", f"Bayes {NASTY}", "Estimate", NASTY, "−1.250", "< .001"):
+        assert any(wanted in text for text in texts), wanted

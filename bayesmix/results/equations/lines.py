@@ -42,6 +42,10 @@ class Line:
             for row, (a, b) in enumerate(rows)
         ]
 
+    def alone(self) -> list[str]:
+        """LaTeX of one row, for a formula by itself."""
+        return [" ".join([as_latex(self.left), "=", *self._pieces(latex=True)])]
+
     def _pieces(self, latex: bool) -> list[str]:
         """Terms with their signs and the square brackets."""
         if self.enclosed is None:
@@ -108,6 +112,18 @@ class Distribution:
         left = _stacked([[as_latex(symbol)] for symbol in self.symbols])
         return [f"{left} &\\sim N\\left(0, \\, {_stacked([list(map(as_latex, row)) for row in self.matrix])}\\right)"]
 
+    def alone(self) -> list[str]:
+        """The same without a matrix, variances and covariances one by one, each a formula of one row."""
+        if len(self.symbols) == 1:
+            return [self.latex()[0].replace(" &\\sim", r" \sim")]
+        names = list(map(as_latex, self.symbols))
+        found = [f"({', '.join(names)}) \\sim N(0, \\, \\Sigma)"]
+        for row, name in enumerate(names):
+            found.append(f"\\mathrm{{Var}}({name}) = {as_latex(self.matrix[row][row])}")
+            others = list(enumerate(names))[:row]
+            found += [f"\\mathrm{{Cov}}({o}, {name}) = {as_latex(self.matrix[column][row])}" for column, o in others]
+        return found
+
 
 def _stacked(rows: Sequence[Sequence[str]]) -> str:
     """A matrix of LaTeX."""
@@ -141,6 +157,10 @@ class Section:
     def text(self) -> list[str]:
         """Rows of text."""
         return [row for line in self.lines for row in line.text()]
+
+    def alone(self) -> list[str]:
+        """LaTeX of every formula by itself, where nothing can be aligned."""
+        return [formula for line in self.lines for formula in line.alone()]
 
     def block(self) -> str:
         """Title and rows."""

@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from bayesmix.tables.greek import GREEK
+
 _GREEK = MappingProxyType(
     {
         "beta": "β", "gamma": "γ", "delta": "δ", "zeta": "ζ", "eta": "η", "kappa": "κ", "lambda": "λ", "mu": "μ",
@@ -21,6 +23,7 @@ _ESCAPES = MappingProxyType(
     {
         "\\": r"\backslash ", "~": r"{\sim}", " ": r"\ ", "*": r"{*}", "-": r"{-}",
         **{sign: f"\\{sign}" for sign in "_#$%&{}"},
+        **{letter: f"{{{command}}}" for letter, command in GREEK.items()},
     }
 )  # fmt: skip
 
@@ -142,9 +145,14 @@ def latex_name(name: str) -> str:
     --------
     >>> print(latex_name("I(x_1^2)"))
     \mathrm{I(x\_1^{2})}
+    >>> print(latex_name("größe"), latex_name("Δt"))
+    \mathrm{gr\text{öß}e} \mathrm{{\Delta}t}
     """
     parts = re.split(r"\^(\w++(?!\^)|)", name)  # of a^b^c only the last is a power: LaTeX has no double superscript
-    escaped = ["".join(_ESCAPES.get(sign, sign) for sign in part) for part in parts]
+    # Letters with accents exist in the fonts of text only.
+    escaped = [
+        re.sub(r"([^\x00-\x7f]+)", r"\\text{\1}", "".join(_ESCAPES.get(sign, sign) for sign in part)) for part in parts
+    ]
     powers = [f"^{{{part}}}" if part else r"{\wedge}" for part in escaped[1::2]]
     return f"\\mathrm{{{''.join(a + b for a, b in zip(escaped[::2], [*powers, ''], strict=True))}}}"
 

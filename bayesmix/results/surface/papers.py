@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bayesmix.results.maketables import coefficient_table, statistic
+from bayesmix.results.maketables import coefficient_table, deviations, statistic
 from bayesmix.results.paper_table import table
 from bayesmix.results.surface.core import Core
 
@@ -82,10 +82,12 @@ class Papers(Core):
     @property
     def __maketables_default_stat_keys__(self) -> list[str]:
         """Statistics that are shown unasked."""
-        keys = ["N", "n_groups", "aic", "bic"]
+        # The method first: columns of one model are told apart by it alone.
+        keys = ["method", "N", "n_groups", *deviations(self), "sigma", "aic", "bic"]
         return [key for key in keys if statistic(self, key) is not None]
 
     @property
     def __maketables_stat_labels__(self) -> dict[str, str]:
         """Labels of statistics that other models have not."""
-        return {"n_groups": "Groups", "criterion": "-2 log likelihood", "sigma": "Residual SD", "method": "Method"}
+        own = {"n_groups": "Groups", "criterion": "-2 log likelihood", "sigma": "Residual SD", "method": "Method"}
+        return own | {key: key.replace("sd(", "SD (", 1) for key in deviations(self)}
