@@ -21,7 +21,6 @@ from bayesmix.results.posterior_checks import group_checks, model_checks
 from bayesmix.results.simpler import without_correlations, without_term
 from bayesmix.results.singular import report_singularity
 from bayesmix.tables import Header, format_summary, format_table, html_summary, html_table
-from bayesmix.tables.text import format_p
 
 if TYPE_CHECKING:
     from bayesmix.results.likelihood_fit import LikelihoodFit
@@ -88,7 +87,7 @@ class Diagnosis:
         known = self.boundary["p_mixture"].notna() | self.boundary["p"].isna()
         hidden = ("p_low", "p_high") if known.all() else ()
         names = [name for name in _SHORT if name in self.boundary and name not in hidden]
-        return self.boundary[names].assign(br_p=[format_p(value) for value in self.boundary["br_p"]])
+        return self.boundary[names]
 
     def notes(self) -> list[str]:
         """What the checks did not cover, and how to read the boundary report."""

@@ -7,7 +7,7 @@ from html import escape
 
 import pandas as pd
 
-from bayesmix.tables.text import Header, format_number, format_p
+from bayesmix.tables.text import PROBABILITIES, Header, format_number, format_p
 
 
 def html_table(frame: pd.DataFrame, decimals: Mapping[str, int] | int = 4, caption: str = "") -> str:
@@ -103,7 +103,7 @@ def _cells(column: pd.Series, decimals: Mapping[str, int] | int) -> list[str]:
     """The values of a column as text."""
     name = str(column.name[-1] if isinstance(column.name, tuple) else column.name)
     places = decimals if isinstance(decimals, int) else decimals.get(name, 4)
-    return [format_p(value) if name == "p" else format_number(value, places) for value in column]
+    return [format_p(value) if name in PROBABILITIES else format_number(value, places) for value in column]
 
 
 def _blank_repeats(labels: tuple[str, ...], previous: tuple[str, ...]) -> tuple[str, ...]:

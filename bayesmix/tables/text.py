@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 # Columns of a table printed as p-values.
-PROBABILITIES = ("p", "p_mixture", "p_low", "p_high")
+PROBABILITIES = ("p", "p_mixture", "p_low", "p_high", "br_p")
 
 
 @dataclass(frozen=True)
