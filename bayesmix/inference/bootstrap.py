@@ -108,7 +108,7 @@ def refit(products: CrossProducts, near: MlSolution) -> MlSolution:
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C was pressed, asked between replicates: inside compiled code an interrupt becomes another error."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -133,7 +133,7 @@ def repeat[Found](
     """
     found: list[Found] = []
     failed = 0
-    with _bar(n, progress, title) as advance, _asked_to_stop() as stop:
+    with progress_bar(n, progress, title) as advance, asked_to_stop() as stop:
         try:
             while len(found) + failed < n and not stop():
                 try:
@@ -176,7 +176,7 @@ def require_counts(n: int, seed: int | None) -> None:
 
 
 @contextmanager
-def _bar(n: int, progress: bool, title: str) -> Iterator[Callable[[], None]]:
+def progress_bar(n: int, progress: bool, title: str) -> Iterator[Callable[[], None]]:
     """A progress bar, as a function that moves it on by one."""
     if not progress:
         yield lambda: None

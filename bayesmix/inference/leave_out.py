@@ -23,6 +23,7 @@ from bayesmix.errors import DesignError
 from bayesmix.inference.fixed_given import inner_roots
 from bayesmix.inference.leave_out_crossed import crossed_densities
 from bayesmix.inference.priors import Priors, beta_prior_vector
+from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, user_coordinates
 from bayesmix.likelihood.kernels import FLAT, NORMAL, partial_parts
 from bayesmix.likelihood.left_out import group_densities, row_densities
@@ -112,7 +113,8 @@ def log_predictive(
     chosen = np.arange(units.count) if chosen is None else chosen
     W = inner_rows(design)
     if products.crossing is not None:
-        out = crossed_densities(design, products, priors, draws, W, units.codes, chosen, kept)
+        with one_blas_thread():
+            out = crossed_densities(design, products, priors, draws, W, units.codes, chosen, kept)
     elif units.level is None:
         out = _of_rows(design, products, priors, draws, W, chosen, kept)
     else:

@@ -27,6 +27,7 @@ from bayesmix.results.posterior_summary import draws_in_words, posterior_summary
 from bayesmix.results.prediction import predict_from_draws, replicate
 from bayesmix.results.prior_table import PriorTable
 from bayesmix.results.saved_fit import save_fit
+from bayesmix.results.surface.cross_validation import CrossValidation
 from bayesmix.results.surface.posterior import PosteriorChecks
 from bayesmix.results.targets import Target
 from bayesmix.tables import Summary
@@ -47,7 +48,7 @@ _OF_ESTIMATES = {
 
 
 @dataclass(frozen=True, repr=False)
-class BayesFit(Fit, PosteriorChecks):
+class BayesFit(Fit, PosteriorChecks, CrossValidation):
     """A posterior; every table is a pandas DataFrame.
 
     Parameters
