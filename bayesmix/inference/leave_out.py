@@ -21,11 +21,10 @@ from bayesmix.design.products import grouped_sums
 from bayesmix.design.subset import inner_rows, lowest_groups, without_rows
 from bayesmix.errors import DesignError
 from bayesmix.inference.fixed_given import inner_roots
-from bayesmix.inference.leave_out_crossed import crossed_densities
+from bayesmix.inference.leave_out_crossed import crossed_densities, integrated_part
 from bayesmix.inference.priors import Priors, beta_prior_vector
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, user_coordinates
-from bayesmix.likelihood.kernels import FLAT, NORMAL, partial_parts
 from bayesmix.likelihood.left_out import group_densities, row_densities
 
 Floats = NDArray[np.float64]
@@ -252,11 +251,7 @@ def _vanished(design: Design, products: CrossProducts, priors: Priors, codes: In
 
 def _without_prior(prior: Floats, p: int) -> Floats:
     """Directions of the inner fixed effects that the data alone determine, (p, k)."""
-    if prior[0] == FLAT:
-        return np.eye(p)
-    if prior[0] == NORMAL:
-        return np.zeros((p, 0))
-    n_given, _, precision, A = partial_parts.py_func(prior, p)
+    n_given, _, precision, A = integrated_part(prior, p)
     values, vectors = np.linalg.eigh(precision)
     free = values <= 1e-12 * max(values.max(initial=0.0), 1e-300)
     return np.asarray(A[:, n_given:] @ vectors[:, free])

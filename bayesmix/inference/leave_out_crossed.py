@@ -3,9 +3,9 @@
 A group of one factor shares its rows with groups of another, so that it is no branch of a tree. Of y = A c + e, with
 A = [X | all Z], c the fixed and group effects and C their covariance given the rows known, over sigma^2, rows A_g have
 
-    -2 log p(y_g | rest) = n log(2 pi sigma^2) + s log|I + s C A_g'A_g| + (r'r - s r'A_g C (I + s A_g'A_g C)^-1 A_g'r) / sigma^2
+    -2 log p(y_g | rest) = n log(2 pi sigma^2) + s log|I + s C G| + (r'r - s r'A_g C (I + s G C)^-1 A_g'r) / sigma^2
 
-with r = y_g - A_g E(c), s = -1 where the rows are among those known and 1 where they are not. Only the columns that
+with G = A_g'A_g, r = y_g - A_g E(c), s = -1 where the rows are among those known and 1 where they are not. Only the columns that
 occur in the rows matter.
 """
 
@@ -24,7 +24,7 @@ from bayesmix.errors import DesignError
 from bayesmix.inference.fixed_given import covariance_root
 from bayesmix.inference.priors import Priors, beta_prior_vector
 from bayesmix.likelihood.coordinates import user_coordinates
-from bayesmix.likelihood.kernels import FLAT, NORMAL, partial_parts
+from bayesmix.likelihood.kernels import PARTIAL
 
 if TYPE_CHECKING:
     from bayesmix.inference.leave_out import Hyperparameters
@@ -125,11 +125,8 @@ def _joint(design: Design, products: CrossProducts, priors: Priors, W: Floats) -
     coordinates = user_coordinates(products)
     layout, p = coordinates.layout, products.n_fixed
     X, prior = W @ layout.fixed_basis, beta_prior_vector(priors, coordinates, products)
-    if prior[0] in (FLAT, NORMAL):
-        given, fixed, mean, precision = X[:, :0], X, prior[1 : 1 + p], prior[1 + p : 1 + p + p * p].reshape(p, p)
-    else:
-        n_given, mean, precision, A = partial_parts.py_func(prior, p)
-        given, fixed = X @ A[:, :n_given], X @ A[:, n_given:]
+    n_given, mean, precision, A = integrated_part(prior, p)
+    given, fixed = X @ A[:, :n_given], X @ A[:, n_given:]
     places, values = [np.repeat(np.arange(fixed.shape[1])[None], len(W), axis=0)], [fixed]
     spans, first = [], fixed.shape[1]
     for level, shape in zip(design.levels, products.levels, strict=True):
@@ -142,6 +139,16 @@ def _joint(design: Design, products: CrossProducts, priors: Priors, W: Floats) -
     rows = np.repeat(np.arange(len(W)), at.shape[1])
     A = csr_array((own.ravel(), (rows, at.ravel())), shape=(len(W), first))
     return _Joint(A, at, own, given, mean, precision, tuple(spans))
+
+
+def integrated_part(prior: Floats, p: int) -> tuple[int, Floats, Floats, Floats]:
+    """Number of fixed effects given, mean and precision of b, and A, where beta = A [given; b]."""
+    if prior[0] != PARTIAL:
+        return 0, prior[1 : 1 + p], prior[1 + p : 1 + p + p * p].reshape(p, p), np.eye(p)
+    n_given = int(prior[1])
+    m = p - n_given
+    at = 3 + m + m * m
+    return n_given, prior[3 : 3 + m], prior[3 + m : at].reshape(m, m), prior[at : at + p * p].reshape(p, p)
 
 
 def _posterior(

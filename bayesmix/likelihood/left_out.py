@@ -50,9 +50,7 @@ def climb(layout: Floats, parent: Integers, leaf: Floats, roots: Floats, H: Floa
 
 
 @njit
-def fixed_effects(
-    layout: Floats, prior: Floats, R: Floats, sigma: float, given: Floats, D: Floats, v: Floats
-) -> None:
+def fixed_effects(layout: Floats, prior: Floats, R: Floats, sigma: float, given: Floats, D: Floats, v: Floats) -> None:
     """At the root: v at the best fixed effects, and D their covariance over sigma^2; sigma in inner units."""
     B = fixed_basis(layout)
     K, p = B.shape

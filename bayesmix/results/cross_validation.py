@@ -42,7 +42,7 @@ _NAMED = 5
 
 
 @dataclass(kw_only=True, repr=False)
-class ELPDDataWAIC(ELPDData):
+class ELPDDataWAIC(ELPDData):  # type: ignore[misc]  # ArviZ has no types
     """WAIC, as ArviZ holds its estimates.
 
     Parameters
@@ -191,9 +191,11 @@ def _listed(post: CrossValidation, units: Units, which: Integers) -> str:
 def _warn_high(post: CrossValidation, units: Units, high: Integers, by: Any, good: float) -> None:
     """Say which estimates are not reliable, and what to do."""
     written = "" if by is None else f"by={by!r}, "
+    verb = "has" if len(high) == 1 else "have"
     warnings.warn(
-        f"{_listed(post, units, high)} have a Pareto k above {good:.2f}: without each of them the posterior is another "
-        f"one, and their estimates are not reliable. loo({written}reloo=True) samples the model again without each.",
+        f"{_listed(post, units, high)} {verb} a Pareto k above {good:.2f}: without each of them the posterior is "
+        f"another one, and their estimates are not reliable. loo({written}reloo=True) samples the model again without "
+        "each.",
         BayesmixWarning,
         stacklevel=4,
     )

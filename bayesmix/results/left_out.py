@@ -154,9 +154,8 @@ def refit_each(
     if len(done) < len(parts):
         if not done:
             raise KeyboardInterrupt
-        warnings.warn(
-            f"Interrupted: {len(done)} of {len(parts)} refits were finished and are kept.", BayesmixWarning, stacklevel=4
-        )
+        said = f"Interrupted: {len(done)} of {len(parts)} refits were finished and are kept."
+        warnings.warn(said, BayesmixWarning, stacklevel=4)
     return done
 
 
