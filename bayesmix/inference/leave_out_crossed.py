@@ -5,8 +5,8 @@ A = [X | all Z], c the fixed and group effects and C their covariance given the 
 
     -2 log p(y_g | rest) = n log(2 pi sigma^2) + s log|I + s C G| + (r'r - s r'A_g C (I + s G C)^-1 A_g'r) / sigma^2
 
-with G = A_g'A_g, r = y_g - A_g E(c), s = -1 where the rows are among those known and 1 where they are not. Only the columns that
-occur in the rows matter.
+with G = A_g'A_g, r = y_g - A_g E(c), s = -1 where the rows are among those known and 1 where they are not. Only the
+columns that occur in the rows matter.
 """
 
 from __future__ import annotations
@@ -68,12 +68,50 @@ class _Joint:
 
 @dataclass(frozen=True)
 class _Block:
-    """Rows left out together: which, the columns of A that occur in them, their values and products."""
+    """Rows left out together, and what occurs in them.
+
+    Parameters
+    ----------
+    rows : (n,) int array
+    columns, own : (k,), (j,) int arrays
+        Columns of A that occur in other rows too, and in these rows only.
+    levels : tuple of int
+        Level of each group of the latter.
+    values, own_values : (n, k), (n, j) arrays
+        The columns.
+    """
 
     rows: Integers
     columns: Integers
+    own: Integers
+    levels: tuple[int, ...]
     values: Floats
-    products: Floats
+    own_values: Floats
+
+
+@dataclass(frozen=True)
+class _Posterior:
+    """What D draws say of the effects c.
+
+    Parameters
+    ----------
+    roots : tuple of (D, q, q) arrays
+        Of the covariances of each level, over sigma.
+    s2 : (D,) array
+        sigma^2, inner units.
+    C : (D, m, m) array
+        Covariance of c over sigma^2.
+    effects : (D, m) array
+        Mean of c.
+    response : (D, n) array
+        y less the fixed effects given.
+    """
+
+    roots: tuple[Floats, ...]
+    s2: Floats
+    C: Floats
+    effects: Floats
+    response: Floats
 
 
 def crossed_densities(
@@ -103,13 +141,12 @@ def crossed_densities(
     step = max(1, _CHUNK_BYTES // (8 * (m * m + 2 * len(W))))
     for start in range(0, n_draws, step):
         part = slice(start, min(start + step, n_draws))
-        s2 = (draws.sigma[part] / products.response_scale) ** 2
-        C, rest = _posterior(joint, products, draws, part, W[:, -1], known, gram, s2)
+        found = _posterior(joint, products, draws, part, W[:, -1], known, gram)
         if single:
-            out[part] = _row_densities(joint, C, rest, s2, chosen, kept is None)
+            out[part] = _row_densities(joint, found, chosen, kept is None)
         else:
             for g, block in enumerate(blocks):
-                out[part, g] = _block_density(block, C, rest, s2, kept is None)
+                out[part, g] = _block_density(block, found, kept is None)
     return out
 
 
@@ -159,15 +196,16 @@ def _posterior(
     y: Floats,
     known: csr_array,
     gram: Floats,
-    s2: Floats,
-) -> tuple[Floats, Floats]:
-    """Of each draw: C, (D, m, m), and y - A E(c) of all rows, (D, n)."""
-    roots = [covariance_root(S[part] / draws.sigma[part, None, None] ** 2) for S in draws.covariances]
+) -> _Posterior:
+    """Condition the effects on the rows known."""
+    sigma = draws.sigma[part]
+    roots = tuple(covariance_root(S[part] / sigma[:, None, None] ** 2) for S in draws.covariances)
+    s2 = (sigma / products.response_scale) ** 2
     count, m = len(s2), len(gram)
     response = y - draws.given[part] @ joint.given.T
     right = np.asarray(known.T @ response.T).T
     k = len(joint.mean)
-    C, rest = np.empty((count, m, m)), np.empty((count, len(y)))
+    C, effects = np.empty((count, m, m)), np.empty((count, m))
     for d in range(count):
         own = [root[d] for root in roots]
         K = _scaled(joint, _scaled(joint, gram, own).T, own)
@@ -176,10 +214,9 @@ def _posterior(
         h = _scaled(joint, right[d][:, None], own)[:, 0]
         h[:k] += s2[d] * joint.precision @ joint.mean
         C[d] = _inverse(K)
-        effects = _scaled(joint, (C[d] @ h)[:, None], own, back=True)[:, 0]
-        rest[d] = response[d] - joint.A @ effects
+        effects[d] = _scaled(joint, (C[d] @ h)[:, None], own, back=True)[:, 0]
         C[d] = _scaled(joint, _scaled(joint, C[d], own, back=True).T, own, back=True)
-    return C, rest
+    return _Posterior(roots, s2, C, effects, response)
 
 
 def _scaled(joint: _Joint, matrix: Floats, roots: list[Floats], back: bool = False) -> Floats:
@@ -204,35 +241,65 @@ def _blocks(joint: _Joint, codes: Integers, chosen: Integers) -> list[_Block]:
     """The rows of each unit and what occurs in them."""
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(int(codes.max()) + 2))
+    everywhere = np.bincount(joint.places.ravel(), minlength=joint.A.shape[1])
     found = []
     for g in chosen:
         rows = order[starts[g] : starts[g + 1]]
-        columns = np.unique(joint.places[rows])
-        values = np.asarray(joint.A[rows].toarray()[:, columns])
-        found.append(_Block(rows, columns, values, values.T @ values))
+        places, here = np.unique(joint.places[rows], return_counts=True)
+        alone = (here == everywhere[places]) & (places >= len(joint.mean))
+        columns, own = places[~alone], places[alone]
+        levels: list[int] = []
+        for number, (first, J, q) in enumerate(joint.spans):
+            levels += [number] * int(((own >= first) & (own < first + J * q)).sum() // q)
+        dense = np.asarray(joint.A[rows].toarray())
+        found.append(_Block(rows, columns, own, tuple(levels), dense[:, columns], dense[:, own]))
     return found
 
 
-def _block_density(block: _Block, C: Floats, rest: Floats, s2: Floats, seen: bool) -> Floats:
-    """Of rows left out together, at each draw, (D,)."""
+def _block_density(block: _Block, found: _Posterior, seen: bool) -> Floats:
+    """Of rows left out together, at each draw, (D,).
+
+    Effects that occur in these rows only are taken with the residuals: left in C, where the rows were seen, they would
+    leave I - C G nearly singular.
+    """
     s = -1.0 if seen else 1.0
-    own, r = C[:, block.columns[:, None], block.columns], rest[:, block.rows]
-    Ar = r @ block.values
-    M = np.eye(len(block.columns)) + s * block.products @ own
-    sign, logdet = np.linalg.slogdet(M)
-    pulled = np.einsum("di,dij,dj->d", Ar, own, np.linalg.solve(M, Ar[:, :, None])[:, :, 0])
-    quad = (r**2).sum(axis=1) - s * pulled
-    value = len(block.rows) * np.log(2 * np.pi * s2) + s * np.where(sign > 0, logdet, np.nan) + quad / s2
-    return np.asarray(-0.5 * value)
+    s2, A, Z = found.s2, block.values, block.own_values
+    C = found.C[:, block.columns[:, None], block.columns]
+    r = found.response[:, block.rows] - found.effects[:, block.columns] @ A.T
+    H, logdet = _own_effects(block, found.roots, len(s2))
+    across, own = A.T @ Z, r @ Z
+    pulled = np.einsum("dij,dj->di", H, own)
+    G = A.T @ A - across @ H @ across.T
+    Ar = r @ A - pulled @ across.T
+    quad = (r**2).sum(axis=1) - (own * pulled).sum(axis=1)
+    M = np.eye(len(block.columns)) + s * G @ C
+    sign, size = np.linalg.slogdet(M)
+    quad = quad - s * np.einsum("di,dij,dj->d", Ar, C, np.linalg.solve(M, Ar[:, :, None])[:, :, 0])
+    logdet = logdet + s * np.where(sign > 0, size, np.nan)
+    return np.asarray(-0.5 * (len(block.rows) * np.log(2 * np.pi * s2) + logdet + quad / s2))
 
 
-def _row_densities(joint: _Joint, C: Floats, rest: Floats, s2: Floats, chosen: Integers, seen: bool) -> Floats:
+def _own_effects(block: _Block, roots: tuple[Floats, ...], count: int) -> tuple[Floats, Floats]:
+    """H = L (I + L'Z'Z L)^-1 L', (D, j, j), and log|I + L'Z'Z L| of the effects of these rows only."""
+    j = len(block.own)
+    L, first = np.zeros((count, j, j)), 0
+    for level in block.levels:
+        stop = first + roots[level].shape[1]
+        L[:, first:stop, first:stop] = roots[level]
+        first = stop
+    back = np.swapaxes(L, 1, 2)
+    M = np.eye(j) + back @ (block.own_values.T @ block.own_values) @ L
+    return np.asarray(L @ np.linalg.solve(M, back)), np.asarray(np.linalg.slogdet(M)[1])
+
+
+def _row_densities(joint: _Joint, found: _Posterior, chosen: Integers, seen: bool) -> Floats:
     """Of single rows, (D, G)."""
     s = -1.0 if seen else 1.0
     columns, values = joint.places[chosen], joint.values[chosen]
-    spread = np.empty((len(C), len(chosen)))
-    for d in range(len(C)):
-        spread[d] = np.einsum("gi,gij,gj->g", values, C[d][columns[:, :, None], columns[:, None, :]], values)
+    spread, rest = np.empty((2, len(found.s2), len(chosen)))
+    for d, C in enumerate(found.C):
+        spread[d] = np.einsum("gi,gij,gj->g", values, C[columns[:, :, None], columns[:, None, :]], values)
+        rest[d] = found.response[d, chosen] - np.einsum("gi,gi->g", values, found.effects[d][columns])
     left = 1 + s * spread
-    quad = rest[:, chosen] ** 2 / (left * s2[:, None])
-    return np.asarray(-0.5 * (np.log(2 * np.pi * s2)[:, None] + s * np.log(left) + quad))
+    quad = rest**2 / (left * found.s2[:, None])
+    return np.asarray(-0.5 * (np.log(2 * np.pi * found.s2)[:, None] + s * np.log(left) + quad))

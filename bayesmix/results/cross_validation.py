@@ -20,9 +20,9 @@ from bayesmix.inference.naming import correlation_name, sd_name
 from bayesmix.results.left_out import (
     densities,
     hyperparameters,
+    labelled,
     name_of,
     pick_units,
-    pointwise,
     refit_each,
     require_units,
 )
@@ -85,9 +85,9 @@ def leave_one_out(post: CrossValidation, by: Any, reloo: Any, seed: int | None, 
         p=float((full - elpd).sum()),
         n_data_points=units.count,
         warning=bool(high.size),
-        elpd_i=pointwise(post.design, units, elpd, "elpd_i"),
-        pareto_k=pointwise(post.design, units, k, "pareto_k"),
-        p_loo_i=pointwise(post.design, units, full - elpd, "p_loo_i"),
+        elpd_i=labelled(post.design, units, elpd, "elpd_i"),
+        pareto_k=labelled(post.design, units, k, "pareto_k"),
+        p_loo_i=labelled(post.design, units, full - elpd, "p_loo_i"),
         log_weights=None,
     )
 
@@ -117,8 +117,8 @@ def widely_applicable(post: CrossValidation, by: Any) -> ELPDDataWAIC:
         scale="log",
         warning=bool(high.size),
         good_k=None,
-        elpd_i=pointwise(post.design, units, elpd, "elpd_i"),
-        p_waic_i=pointwise(post.design, units, variance, "p_waic_i"),
+        elpd_i=labelled(post.design, units, elpd, "elpd_i"),
+        p_waic_i=labelled(post.design, units, variance, "p_waic_i"),
     )
 
 

@@ -13,10 +13,10 @@ from bayesmix.inference.leave_out import Units
 from bayesmix.results.cross_validation import full_densities, require_switch, standard_error
 from bayesmix.results.left_out import (
     hyperparameters,
+    labelled,
     labels_of,
     name_of,
     pick_units,
-    pointwise,
     refit_each,
     require_units,
 )
@@ -52,7 +52,7 @@ def k_fold(post: CrossValidation, by: Any, k: Any, seed: Any, progress: Any) -> 
         elpd[fold] = found
     done = np.isfinite(elpd)
     total, n_draws = elpd[done], post.parameters.sigma.size
-    values, own = (pointwise(post.design, units, x, name) for x, name in ((elpd, "elpd_i"), (full - elpd, "p_kfold_i")))
+    values, own = (labelled(post.design, units, x, name) for x, name in ((elpd, "elpd_i"), (full - elpd, "p_kfold_i")))
     dim = values.dims[0]
     values = values.assign_coords(fold=(dim, fold_of)).isel({dim: done})
     return ELPDDataLOOKFold(

@@ -59,7 +59,7 @@ def name_of(design: Design, units: Units) -> Callable[[int], str]:
     return lambda unit: f"{kind} {labels[unit]!s}"
 
 
-def pointwise(design: Design, units: Units, values: NDArray[Any], name: str) -> xr.DataArray:
+def labelled(design: Design, units: Units, values: NDArray[Any], name: str) -> xr.DataArray:
     """Values of the units with their labels, and what tells whether another fit left out the same."""
     labels = labels_of(design, units)
     kind = "rows" if units.level is None else design.levels[units.level].name
