@@ -14,7 +14,7 @@ from arviz_stats import ELPDData
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from bayesmix.errors import ArgumentError, BayesmixWarning
+from bayesmix.errors import ArgumentError, BayesmixWarning, ConvergenceError
 from bayesmix.inference.leave_out import Hyperparameters, Units
 from bayesmix.inference.naming import correlation_name, sd_name
 from bayesmix.results.left_out import (
@@ -26,6 +26,7 @@ from bayesmix.results.left_out import (
     refit_each,
     require_units,
 )
+from bayesmix.results.naming import require_count
 
 if TYPE_CHECKING:
     from bayesmix.results.surface.cross_validation import CrossValidation
@@ -37,6 +38,8 @@ Integers = NDArray[np.int64]
 _CHUNK_BYTES = 64_000_000
 # Above this variance of a log density WAIC may be far off (Vehtari, Gelman & Gabry 2017, section 2.2).
 MOST_VARIANCE = 0.4
+# Of 25 draws the 5 largest weights are smoothed, the fewest that can be.
+LEAST_DRAWS = 25
 # Units named in a warning.
 _NAMED = 5
 
@@ -60,7 +63,10 @@ def leave_one_out(post: CrossValidation, by: Any, reloo: Any, seed: int | None, 
     """PSIS over the draws of the variance parameters, and exact refits where its tail is too heavy."""
     for name, value in (("reloo", reloo), ("progress", progress)):
         require_switch(name, value)
+    if seed is not None:
+        require_count("seed", seed, 0)
     units = pick_units(post.design, by)
+    _require_draws(post)
     require_units(post, units, units.codes, name_of(post.design, units))
     draws, efficiency = hyperparameters(post), _relative_efficiency(post)
     shape = post.parameters.sigma.shape
@@ -139,7 +145,7 @@ def require_switch(name: str, value: Any) -> None:
 
 def standard_error(values: Floats) -> float:
     """Of the sum of independent values, as ArviZ has it."""
-    return float(np.sqrt(len(values) * np.var(values)))
+    return float(np.sqrt(len(values) * np.var(values, ddof=1)))
 
 
 def _log_mean(values: Floats) -> Floats:
@@ -162,7 +168,25 @@ def _smoothed(values: Floats, efficiency: float) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Estimated shape parameter", category=UserWarning)
         warnings.filterwarnings("ignore", message="The point-wise LOO is the same", category=UserWarning)
-        return arviz_stats.loo(tree, pointwise=True, reff=efficiency)
+        try:
+            return arviz_stats.loo(tree, pointwise=True, reff=efficiency)
+        except ValueError as problem:
+            raise ConvergenceError(
+                f"Importance sampling failed: {problem}",
+                "Expected draws whose densities differ.",
+                "Look at the draws, and sample the model again.",
+            ) from problem
+
+
+def _require_draws(post: CrossValidation) -> None:
+    """A tail of five weights, a fifth of all, is the least that can be smoothed."""
+    count = post.parameters.sigma.size
+    if count < LEAST_DRAWS:
+        raise ArgumentError(
+            f"The posterior has {count} draws.",
+            f"Expected at least {LEAST_DRAWS}, of whose weights the largest are smoothed.",
+            "Sample more; 4,000 is usual.",
+        )
 
 
 def _relative_efficiency(post: CrossValidation) -> float:

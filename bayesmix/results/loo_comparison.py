@@ -72,7 +72,7 @@ def loo_compare(models: Mapping[str, BayesFit | ELPDData], by: str | None = None
             "elpd": totals,
             "p": [float(result.p) for result in found.values()],
             "elpd_diff": differences.sum(axis=0),
-            "se_diff": np.sqrt(len(values) * differences.var(axis=0)),
+            "se_diff": np.sqrt(len(values) * differences.var(axis=0, ddof=1)),
             "weight": _stacking(values),
             "warning": [_warning(result) for result in found.values()],
         },
