@@ -165,7 +165,8 @@ def _smoothed(values: Floats, efficiency: float) -> Any:
     likelihood = xr.Dataset({"y": (("chain", "draw", "unit"), values)})
     empty = xr.Dataset(coords={"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])})
     tree = xr.DataTree.from_dict({"posterior": empty, "log_likelihood": likelihood})
-    with warnings.catch_warnings():
+    # Weights that differ by hundreds of powers overflow there; their k is then no number, and said to be high.
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.filterwarnings("ignore", message="Estimated shape parameter", category=UserWarning)
         warnings.filterwarnings("ignore", message="The point-wise LOO is the same", category=UserWarning)
         try:
@@ -198,7 +199,8 @@ def _relative_efficiency(post: CrossValidation) -> float:
     for level in post.design.levels:
         names += [sd_name(effect, level.name) for effect in level.effect_names]
         names += [correlation_name(level.name)] * bool(level.pairs)
-    sizes = arviz_stats.ess(posterior[names], method="mean")
+    with np.errstate(all="ignore"):  # draws that are not finite are refused where their densities are
+        sizes = arviz_stats.ess(posterior[names], method="mean")
     found = np.concatenate([np.ravel(sizes[name]) for name in names])
     share = float(np.nanmean(found)) / post.parameters.sigma.size if np.isfinite(found).any() else 1.0
     return min(share, 1.0)

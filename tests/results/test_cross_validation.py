@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,8 @@ def test_arviz_gets_dense_densities(sleepstudy: Fits) -> None:
     thin = bx.BayesFit(post.design, post.products, post.priors, few, post.effects)
     draws, codes = thin.parameters, post.design.levels[0].grouping.codes
     values, around = np.empty((4, 60, 18)), problem.X @ np.linalg.inv(prior.precision) @ problem.X.T
-    for c in range(4):
-        for d in range(60):
+    for c, d in product(range(4), range(60)):
+        with one_blas_thread():
             sigma, residual = [draws.covariances[0][c, d]], draws.sigma[c, d] ** 2
             P = np.linalg.inv(problem.variance(sigma, residual) + around)
             whole = P @ (problem.y - problem.X @ prior.mean)
@@ -278,7 +279,7 @@ def test_interrupted_folds(sleepstudy: Fits, monkeypatch: pytest.MonkeyPatch) ->
 def test_what_vanishes_is_refused(rng: np.random.Generator) -> None:
     frame = random_frame(rng)
     frame["b"] = np.where(frame["top"] == 4, rng.normal(size=len(frame)), 0.0)
-    post = fabricated(bx.Model("y ~ x + b + (1 | top)", frame, priors="flat"), rng)
+    post = fabricated(bx.Model("y ~ x + b + (1 | top)", frame, priors="flat"), rng, draws=50)
     for call in (lambda: post.loo("top"), lambda: post.waic("top"), lambda: post.kfold("top", k=8)):
         with pytest.raises(DesignError, match="Without top 4 the other rows do not determine 'b'"):
             call()
@@ -298,7 +299,7 @@ def test_improper_refits_are_refused(dyestuff2: Fits, dataset: Any, rng: np.rand
 
 def test_draws_out_of_reach(rng: np.random.Generator) -> None:
     model = bx.Model("y ~ x + (1 | top)", random_frame(rng))
-    post = fabricated(model, rng, sigma=np.where(np.arange(10) == 3, np.nan, 1.0))
+    post = fabricated(model, rng, draws=50, sigma=np.where(np.arange(100) == 3, np.inf, 1.0))
     with pytest.raises(ConvergenceError, match="density of row 0 given all others is not a number at 1 draws"):
         post.loo()
 
