@@ -237,8 +237,9 @@ def test_reloo(sleepstudy: Fits, seen: list[Any]) -> None:
 
 def test_kfold(sleepstudy: Fits, seen: list[Any]) -> None:
     """Every group once, predicted by the posterior without its fold."""
-    post = sleepstudy.post
-    found = post.kfold("Subject", k=3, seed=4, progress=False)
+    post, graphs = sleepstudy.post, list(sampling._compiled)
+    found = post.kfold("Subject", k=3, seed=1, progress=False)
+    assert list(sampling._compiled) == graphs
     assert (found.kind, found.n_folds, found.n_data_points) == ("loo_kfold", 3, 18)
     folds = found.elpd_i["fold"].to_numpy()
     assert_array_equal(np.bincount(folds), [6, 6, 6])
