@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from bayesmix.results.likelihood_fit import LikelihoodFit
     from bayesmix.results.likelihood_ratio import LikelihoodRatioTest, lrt
     from bayesmix.results.loaded_fit import load
+    from bayesmix.results.loo_comparison import loo_compare
     from bayesmix.results.paper_table import table
     from bayesmix.results.published import Published
     from bayesmix.results.textbook import read_textbook, shipped_textbooks
@@ -91,6 +92,7 @@ _HOMES = {
     "levels": "bayesmix.specification.levels",
     "list_datasets": "bayesmix.datasets",
     "load": "bayesmix.results.loaded_fit",
+    "loo_compare": "bayesmix.results.loo_comparison",
     "load_dataset": "bayesmix.datasets",
     "pooling": "bayesmix.teaching.pooling_ladder",
     "predictions": "bayesmix.results.interpret",
@@ -187,6 +189,7 @@ __all__ = [
     "list_datasets",
     "load",
     "load_dataset",
+    "loo_compare",
     "lrt",
     "model_probabilities",
     "nested_frame",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bayesmix.design import CrossProducts
 from bayesmix.likelihood.coordinates import user_coordinates
 from bayesmix.likelihood.evaluation import root_products
+from bayesmix.likelihood.layout import Layout
 
 Floats = NDArray[np.float64]
 
@@ -71,19 +72,10 @@ def fixed_given(
     coordinates = user_coordinates(products)
     layout, T, scale = coordinates.layout, coordinates.fixed, products.response_scale
     D, B = len(sigma), layout.fixed_basis
-    roots = np.concatenate(
-        [
-            np.zeros((D, 0)),
-            *(
-                (level.basis @ _root(matrix / sigma[:, None, None] ** 2)).reshape(D, -1)
-                for level, matrix in zip(layout.levels, covariances, strict=True)
-            ),
-        ],
-        axis=1,
-    )
+    roots = inner_roots(layout, covariances, sigma)
     R, logdet = np.empty((D, layout.width, layout.width)), np.empty(D)
     for d in range(D):
-        R[d], logdet[d] = root_products(coordinates, np.ascontiguousarray(roots[d]))
+        R[d], logdet[d] = root_products(coordinates, roots[d])
     # Everything below is of T (beta - b), b the least-squares fit.
     A = np.linalg.solve(T.T, prior.combinations.T).T / prior.sd[:, None]
     rest = (prior.mean - prior.combinations @ products.response_fit) / prior.sd
@@ -100,7 +92,16 @@ def fixed_given(
     return FixedGiven(mean, np.linalg.solve(T, np.swapaxes(inverse, -1, -2)), log_likelihood)
 
 
-def _root(matrix: Floats) -> Floats:
+def inner_roots(layout: Layout, covariances: Sequence[Floats], sigma: Floats) -> Floats:
+    """B Lambda over sigma of every level at D draws, flat as the kernels take it, (D, size)."""
+    D = len(sigma)
+    parts = [np.zeros((D, 0))]
+    for level, matrix in zip(layout.levels, covariances, strict=True):
+        parts.append((level.basis @ covariance_root(matrix / sigma[:, None, None] ** 2)).reshape(D, -1))
+    return np.concatenate(parts, axis=1)
+
+
+def covariance_root(matrix: Floats) -> Floats:
     """Square roots of (D, q, q) covariance matrices, singular ones too."""
     values, vectors = np.linalg.eigh(matrix)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :])

@@ -27,6 +27,7 @@ from bayesmix.results.posterior_summary import draws_in_words, posterior_summary
 from bayesmix.results.prediction import predict_from_draws, replicate
 from bayesmix.results.prior_table import PriorTable
 from bayesmix.results.saved_fit import save_fit
+from bayesmix.results.surface.cross_validation import CrossValidation
 from bayesmix.results.surface.diagnosis import PosteriorDiagnosis
 from bayesmix.results.surface.evidence import ModelEvidence
 from bayesmix.results.targets import Target
@@ -48,7 +49,7 @@ _OF_ESTIMATES = {
 
 
 @dataclass(frozen=True, repr=False)
-class BayesFit(Fit, PosteriorDiagnosis, ModelEvidence):
+class BayesFit(Fit, PosteriorDiagnosis, CrossValidation, ModelEvidence):
     """A posterior; every table is a pandas DataFrame.
 
     Parameters

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
 from bayesmix.results.bayes_fit import BayesFit
 from bayesmix.results.conventions import Audit, audit
 from bayesmix.results.likelihood_fit import LikelihoodFit
+from bayesmix.results.loo_comparison import loo_compare
 from bayesmix.results.published import Published, as_published
 from bayesmix.results.readings import Reading, read_fit
 from bayesmix.results.verdicts import fit_sentence, published_sentence, rows_off, with_article
@@ -83,19 +84,30 @@ class Comparison:
         )
 
 
+@overload
+def compare(models: Mapping[str, BayesFit], /, *, by: str | None = None) -> pd.DataFrame: ...
+
+
+@overload
+def compare(
+    *fits: Fit | Published | Any, published: Any = None, prob: float = 0.95, names: Sequence[str] | None = None
+) -> Comparison: ...
+
+
 def compare(
     *fits: Fit | Published | Any,
     published: Any = None,
     prob: float = 0.95,
     names: Sequence[str] | None = None,
     **unknown: Any,
-) -> Comparison:
+) -> Comparison | pd.DataFrame:
     """Put fits of one model, and numbers published about it, side by side.
 
     Parameters
     ----------
     *fits : LikelihoodFit, BayesFit and Published
-        Two or more in any order, at least one of them a fit; the fits of the same formula to the same rows.
+        Two or more in any order, at least one of them a fit; the fits of the same formula to the same rows. One mapping
+        of posteriors by name, of any models of the same rows, is handed to :func:`bayesmix.loo_compare`.
     published : Published, mapping, DataFrame, path of a .csv or .toml file, or a list of these
         More published numbers; see :class:`~bayesmix.results.published.Published`. They may cover a part of the model.
     prob : float
@@ -131,6 +143,8 @@ def compare(
     >>> bx.compare(model.reml(), book).agree
     True
     """
+    if len(fits) == 1 and isinstance(fits[0], Mapping) and any(isinstance(v, BayesFit) for v in fits[0].values()):
+        return loo_compare(fits[0], **unknown)
     refuse_unknown("compare", unknown, ("published", "prob", "names"))
     require_coverage(prob)
     sources = _sources(fits, published)

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
-from bayesmix.design.fewer_rows import rows_left_out
+from bayesmix.design.subset import inner_rows, without_rows
 from bayesmix.errors import ArgumentError, BayesmixWarning
 from bayesmix.inference.conditional import ConditionalEffects
 from bayesmix.inference.influence import WithoutGroup, distances, influence_measures, without_groups
@@ -127,9 +127,9 @@ def group_influence(
 
 def _rest(design: Design, products: CrossProducts, number: int) -> Callable[[int], CrossProducts]:
     """From the place of a group to the products of the rows outside it."""
-    without = rows_left_out(design, products)
+    W = inner_rows(design)
     places = group_order(design, number)[design.levels[number].grouping.codes]
-    return lambda group: without(places == group)
+    return lambda group: without_rows(design, products, places != group, W)
 
 
 def _chosen(design: Design, number: int, groups: Any) -> list[int]:

@@ -118,7 +118,9 @@ class PosteriorChecks(Core):
         """All draws, with the log likelihood of every row beside them, as ``arviz.loo`` reads it.
 
         Each row is given the effects of its groups, log p(y_i | beta, u, sigma): leaving out a row then asks how well
-        other rows of known groups are predicted, not rows of new groups; the group's attributes say so. With weights
+        other rows of known groups are predicted, not rows of new groups; the group's attributes say so. Importance
+        sampling from draws of group effects that have seen the row fails where a group has few rows, and can not
+        leave out whole groups: :meth:`loo` integrates the effects out and does both. With weights
         the variance of a row is sigma^2 over its weight. ``idata`` itself is not changed. Takes 8 bytes for each draw
         of each row.
 
