@@ -276,7 +276,8 @@ def _left_alone(left: CrossProducts) -> int:
         counts.append(int((rows > 0).sum()))
     if left.crossing is not None:
         crossed = left.levels[left.n_nested :]
-        columns = np.unique(left.crossing.columns[: len(left.crossing.sums)])
+        # Groups without rows keep their places, with sums of 0.
+        columns = np.unique(left.crossing.columns[: len(left.crossing.sums)][left.crossing.sums.any(axis=1)])
         starts = np.cumsum([0, *(level.n_groups * level.columns.size for level in crossed)])
         inside = np.diff(np.searchsorted(columns, starts))
         counts += [int(n) // level.columns.size for n, level in zip(inside, crossed, strict=True)]
