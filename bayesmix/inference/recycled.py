@@ -63,9 +63,7 @@ class DrawnData:
     products: CrossProducts
 
 
-def prior_drawer(
-    design: Design, products: CrossProducts, priors: Priors
-) -> Callable[[np.random.Generator], DrawnData]:
+def prior_drawer(design: Design, products: CrossProducts, priors: Priors) -> Callable[[np.random.Generator], DrawnData]:
     """Draws of parameters from their priors and of data sets from these: without rows where all levels are nested.
 
     Parameters
@@ -122,7 +120,12 @@ def _responder(
 
 
 def posterior_of(
-    design: Design, priors: Priors, products: CrossProducts, settings: Settings, solution: MlSolution | None = None
+    design: Design,
+    priors: Priors,
+    products: CrossProducts,
+    settings: Settings,
+    solution: MlSolution | None = None,
+    group_effects: bool = True,
 ) -> PosteriorDraws:
     """The posterior for another response of a design, as :meth:`bayesmix.Model.sample` draws it.
 
@@ -133,8 +136,10 @@ def posterior_of(
     ----------
     solution : MlSolution, optional
         The REML fit, where it is known already.
+    group_effects : bool
+        Keep their draws.
     """
-    return draw_posterior(design, products, priors, solution or maximise(products), settings, True)
+    return draw_posterior(design, products, priors, solution or maximise(products), settings, group_effects)
 
 
 @dataclass(frozen=True)

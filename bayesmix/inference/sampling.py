@@ -139,9 +139,10 @@ def sample_graph(
         Values near which the chains start.
     settings : Settings
     """
-    if settings.sampler == "nutpie" and shape in _compiled and isinstance(build, partial):
-        if build.func is marginal_graph:  # building it takes longer than sampling a small model
-            return _sample_nutpie(graph_data(*build.args), shape, variables, start, settings)
+    kept = settings.sampler == "nutpie" and shape in _compiled
+    if kept and isinstance(build, partial) and build.func is marginal_graph:
+        # Building the graph takes longer than sampling a small model, and PyMC forgets none.
+        return _sample_nutpie(graph_data(*build.args), shape, variables, start, settings)
     model = build()
     names = [variable.name for variable in model.free_RVs]
     assert names == [variable.name for variable in variables], names

@@ -1,4 +1,4 @@
-"""Simulation-based calibration: truths drawn from the prior must be nowhere special among the draws of the posterior."""
+"""Simulation-based calibration: truths drawn from the prior must be nowhere special in their posteriors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ from bayesmix.design import CrossProducts
 from bayesmix.errors import ArgumentError, PriorError, refuse_unknown
 from bayesmix.inference.bootstrap import repeat, require_counts
 from bayesmix.inference.distributions import Flat
-from bayesmix.inference.posterior import PosteriorDraws
+from bayesmix.inference.posterior import KEPT_BYTES, PosteriorDraws
 from bayesmix.inference.prior_draws import log_likelihood
-from bayesmix.inference.recycled import DrawnData, Thinned, posterior_of, prior_drawer, thinned_posterior
+from bayesmix.inference.recycled import (
+    ATTEMPTS,
+    LONGER,
+    DrawnData,
+    Thinned,
+    posterior_of,
+    prior_drawer,
+    thinned_posterior,
+)
 from bayesmix.inference.sampling import Settings
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.inference.uniformity import rank_among
@@ -60,8 +68,9 @@ def sbc(
     priors and sampler agree, ranks are uniform.
 
     Ranked are fixed effects, standard deviations, correlations, intraclass correlations, the effects of the first and
-    the last group of each level, and the log likelihood of the data at the parameters (group effects integrated out),
-    which depends on the data too and so notices mistakes that leave every parameter by itself uniform.
+    the last group of each level (unless there are too many groups to keep their draws), and the log likelihood of the
+    data at the parameters (group effects integrated out), which depends on the data too and so notices mistakes that
+    leave every parameter by itself uniform.
 
     Each posterior is sampled by two chains and thinned to L draws equally far apart; where fewer than 2 L of them are
     effective, it is sampled again four and sixteen times as long. The rank is the number of the L draws below the
@@ -103,8 +112,8 @@ def sbc(
 
     References
     ----------
-    Talts, Betancourt, Simpson, Vehtari & Gelman (2018), arXiv:1804.06788. Modrák, Moon, Kim, Bürkner, Huurre, Faltejsková,
-    Gelman & Vehtari (2023), Bayesian Analysis, doi:10.1214/23-BA1404, for the log likelihood.
+    Talts, Betancourt, Simpson, Vehtari & Gelman (2018), arXiv:1804.06788. Modrák, Moon, Kim, Bürkner, Huurre,
+    Faltejsková, Gelman & Vehtari (2023), Bayesian Analysis, doi:10.1214/23-BA1404, for the log likelihood.
 
     Examples
     --------
@@ -170,6 +179,9 @@ class Study:
 
     def __init__(self, model: Model, keep: int, settings: Settings, entropy: int) -> None:
         self.model, self.keep, self.settings, self.entropy = model, keep, settings, entropy
+        longest = CHAINS * settings.draws * LONGER ** (ATTEMPTS - 1)
+        count = sum(level.n_groups * level.basis.shape[1] for level in model.products.levels)
+        self._with_groups = 0 < 8 * count * longest <= KEPT_BYTES
         self._draw: Callable[[np.random.Generator], DrawnData] = prior_drawer(
             model.design, model.products, model.priors.numbers
         )
@@ -178,7 +190,8 @@ class Study:
     def names(self) -> list[str]:
         """What is ranked."""
         design = self.model.design
-        return [*parameter_names(design), *icc_names(design), *group_names(design), LOG_LIKELIHOOD]
+        groups = group_names(design) if self._with_groups else []
+        return [*parameter_names(design), *icc_names(design), *groups, LOG_LIKELIHOOD]
 
     def replication(self, number: int) -> Replication:
         """Draw a data set, fit it, and rank its truth; a fit that fails is reported, not raised."""
@@ -198,7 +211,7 @@ class Study:
         )
         try:
             thinned = thinned_posterior(
-                lambda chosen: posterior_of(self.model.design, self.model.priors.numbers, data.products, chosen),
+                lambda chosen: self._sample(data.products, chosen),
                 lambda found: self._posterior_values(data.products, found),
                 self.keep,
                 settings,
@@ -207,11 +220,14 @@ class Study:
             return Replication(number, truth, np.full(len(truth), -1), None, str(problem))
         return Replication(number, truth, rank_among(truth, thinned.values, rng), thinned, "")
 
+    def _sample(self, products: CrossProducts, settings: Settings) -> PosteriorDraws:
+        """The posterior of a data set."""
+        model = self.model
+        return posterior_of(model.design, model.priors.numbers, products, settings, group_effects=self._with_groups)
+
     def _posterior_values(self, products: CrossProducts, found: PosteriorDraws) -> Floats:
         """The quantities at every draw."""
-        effects = found.effects.effects
-        assert effects is not None
-        variances = found.variances
+        variances, effects = found.variances, found.effects.effects or ()
         return self._values(products, found.effects.beta, variances.sigma, variances.covariances, effects)
 
     def _values(
@@ -225,7 +241,7 @@ class Study:
         """The quantities, (D, Q)."""
         design = self.model.design
         parts = [parameter_values(design, beta, sigma, covariances), icc_values(products, sigma, covariances)]
-        parts += [group_values(design, effects)] if effects else []
+        parts += [group_values(design, effects)] if self._with_groups else []
         likelihood = log_likelihood(design, products, beta, sigma, covariances)
         return np.concatenate([*parts, likelihood[:, None]], axis=1)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
+from bayesmix.inference.naming import variable_name
 from bayesmix.results.components import correlation, level_variances
 from bayesmix.results.naming import group_order
 
@@ -15,8 +16,11 @@ Floats = NDArray[np.float64]
 
 
 def parameter_names(design: Design) -> list[str]:
-    """Fixed effects, sds and correlations of each level, sigma: ``"ses"``, ``"sd(ses | school)"``, ``"sigma"``."""
-    names = list(design.fixed_names)
+    """Fixed effects, sds and correlations of each level, sigma: ``"ses"``, ``"sd(ses | school)"``, ``"sigma"``.
+
+    A fixed effect of the last name is called ``"sigma_"``, as in a posterior.
+    """
+    names = [variable_name(name) if name == "sigma" else name for name in design.fixed_names]
     for level in design.levels:
         own = level.effect_names
         names += [f"sd({name} | {level.name})" for name in own]
