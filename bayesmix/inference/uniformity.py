@@ -15,7 +15,7 @@ Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 # Halvings in the search for the width of a band.
-STEPS = 16
+STEPS = 22
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,7 @@ def uniform_p(ranks: Integers, L: int) -> float:
     below = np.cumsum(np.bincount(ranks, minlength=L + 1))[:-1]
     tails = _tails(n, L)
     smallest = tails[np.arange(L), below].min()
-    # Equal tails on both sides differ in their last digit.
-    return float(np.clip(1 - _stays_inside(tails > smallest * (1 + 1e-9), n), 0.0, 1.0))
+    return float(np.clip(1 - _stays_inside(tails > smallest, n), 0.0, 1.0))
 
 
 def simultaneous_band(n: int, L: int, prob: float) -> tuple[Floats, Floats]:
@@ -124,7 +123,7 @@ def simultaneous_band(n: int, L: int, prob: float) -> tuple[Floats, Floats]:
 def _band(n: int, L: int, prob: float) -> tuple[Floats, Floats]:
     """See :func:`simultaneous_band`."""
     tails = _tails(n, L)
-    low, high = 0.0, 1.0 - prob  # a point alone leaves its band with probability 1 - prob
+    low, high = 0.0, 1.0
     for _ in range(STEPS):
         middle = (low + high) / 2
         if 1 - _stays_inside(tails > middle, n) <= 1 - prob:
@@ -143,7 +142,9 @@ def _band(n: int, L: int, prob: float) -> tuple[Floats, Floats]:
 def _tails(n: int, L: int) -> Floats:
     """Two-sided tail probability of s of n ranks below point i, (L, n + 1)."""
     points, counts = np.arange(1, L + 1)[:, None] / (L + 1), np.arange(n + 1)
-    lower, upper = stats.binom.cdf(counts, n, points), stats.binom.sf(counts - 1, n, points)
+    lower = stats.binom.cdf(counts, n, points)
+    # Turned over, not computed: the same number of ranks too few and too many must not differ by rounding.
+    upper = lower[::-1, ::-1]
     found = np.asarray(np.minimum(1.0, 2 * np.minimum(lower, upper)))
     found.flags.writeable = False
     return found
