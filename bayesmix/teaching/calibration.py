@@ -130,7 +130,7 @@ def sbc(
     first = int(np.ceil(ASKED * draws))
     settings = Settings(first, tune, CHAINS, cores, seed, target_accept=target_accept, progress=progress)
     require_proper_priors(model)
-    entropy = int(np.random.SeedSequence(seed).entropy)  # type: ignore[arg-type]
+    entropy = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
     study = Study(model, draws, settings, entropy)
     started = time.perf_counter()
     count = iter(range(n))

@@ -111,11 +111,11 @@ def coverage(
     Returns
     -------
     DataFrame
-        Index (method, parameter); truth, mean (of the estimates: of a posterior its mean), bias, bias_se, rmse,
-        rmse_se, width (median, of the intervals there are), coverage and power with coverage_se and power_se: the shares
-        of all fits whose interval holds the truth, and leaves out 0 (fixed effects and correlations; nan for standard
-        deviations). ``_se`` are Monte Carlo errors. n (fits), no_interval (fits at a boundary, where Wald's interval
-        does not exist: it holds nothing), failed.
+        Index (method, parameter); truth, mean (of the estimates; a posterior's is its mean), bias and rmse, width
+        (median, of the intervals there are), coverage and power: the shares of all fits whose interval holds the truth,
+        and leaves out 0 (of fixed effects and correlations, nan for standard deviations); bias_se, rmse_se, coverage_se
+        and power_se, Monte Carlo errors; n (fits), no_interval (fits at a boundary, where Wald's interval does not
+        exist: it holds nothing), failed.
 
     Raises
     ------

@@ -34,7 +34,7 @@ NEARLY = {"sigma": "HalfStudentT(4, 0.02)"}
     ],
 )
 def test_drawn_data(formula: str, weights: str | None, rng: np.random.Generator) -> None:
-    """With hardly any residuals the predictions of a fit are the truth: every effect at its group, in the user's units."""
+    """With hardly any residuals a fit predicts the truth: every effect at its group, in the user's units."""
     frame = random_frame(rng, n=240, groups=8)
     frame = frame.assign(w=rng.uniform(0.5, 2, 240), cross=rng.choice(list("uvw"), 240))
     model = bx.Model(formula, frame, weights=weights).with_priors(NEARLY)

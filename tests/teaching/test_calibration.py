@@ -133,9 +133,7 @@ def test_what_stands_against_it(rng: np.random.Generator) -> None:
     good = of_ranks({"a": rng.integers(0, 100, 50)})
     failed = Replication(50, np.zeros(1), np.array([-1]), None, "no optimum")
     slow = Replication(51, np.zeros(1), np.array([4]), Thinned(np.zeros((99, 1)), 50.0, 8000, 7), "")
-    found = of_ranks(
-        {"a": np.arange(3)}, replications=(*good.replications, failed, slow), requested=60, complete=False
-    )
+    found = of_ranks({"a": np.arange(3)}, replications=(*good.replications, failed, slow), requested=60, complete=False)
     assert len(found.ranks) == 51 and found.failures.index.tolist() == [50]
     assert found.failures.loc[50, "problem"] == "no optimum"
     for words in (
