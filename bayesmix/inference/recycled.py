@@ -18,6 +18,7 @@ from bayesmix.inference.sampling import Settings
 from bayesmix.inference.simulation import is_nested, simulated_rows, tree_drawer
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 # A posterior that mixes too slowly is drawn again with this many times the draws, at most so often.
 LONGER, ATTEMPTS = 4, 3
@@ -165,7 +166,8 @@ class Thinned:
 
 def thinned_posterior(
     sample: Callable[[Settings], PosteriorDraws],
-    values: Callable[[PosteriorDraws], Floats],
+    mixing: Callable[[PosteriorDraws], Floats],
+    values: Callable[[PosteriorDraws, Integers], Floats],
     keep: int,
     settings: Settings,
 ) -> Thinned:
@@ -177,8 +179,10 @@ def thinned_posterior(
     ----------
     sample : callable
         From settings to a posterior.
+    mixing : callable
+        From a posterior to the quantities whose effective numbers count, (chains * draws, M), chain after chain.
     values : callable
-        From a posterior to the quantities, (chains * draws, Q), chain after chain.
+        From a posterior and places of draws to the quantities at these, (L, Q).
     keep : int
         L.
     settings : Settings
@@ -186,14 +190,14 @@ def thinned_posterior(
     """
     for attempt in range(ATTEMPTS):
         found = sample(replace(settings, draws=settings.draws * LONGER**attempt))
-        whole = values(found)
         chains, draws = found.raw.values["sigma"].shape[:2]
-        effective = float(effective_numbers(whole.reshape(chains, draws, -1)).min())
+        effective = float(effective_numbers(mixing(found).reshape(chains, draws, -1)).min())
         if effective >= SPARE * keep:
             break
-    places = ((np.arange(keep) + 0.5) * len(whole) / keep).astype(int)
+    total = chains * draws
+    places = ((np.arange(keep) + 0.5) * total / keep).astype(np.int64)
     divergences = int(found.raw.stats["diverging"].sum())
-    return Thinned(whole[places], effective, len(whole), divergences)
+    return Thinned(values(found, places), effective, total, divergences)
 
 
 def effective_numbers(values: Floats) -> Floats:

@@ -42,6 +42,7 @@ from bayesmix.teaching.parameter_values import (
 )
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 # Draws of each chain in the first attempt, for each of the draws that are kept; there are two chains.
 ASKED, CHAINS = 2.5, 2
@@ -158,7 +159,7 @@ class Replication:
 
     number: int
     truth: Floats
-    ranks: NDArray[np.int64]
+    ranks: Integers
     draws: Thinned | None
     problem: str
 
@@ -212,7 +213,8 @@ class Study:
         try:
             thinned = thinned_posterior(
                 lambda chosen: self._sample(data.products, chosen),
-                lambda found: self._posterior_values(data.products, found),
+                self._parameters,
+                lambda found, places: self._posterior_values(data.products, found, places),
                 self.keep,
                 settings,
             )
@@ -225,10 +227,16 @@ class Study:
         model = self.model
         return posterior_of(model.design, model.priors.numbers, products, settings, group_effects=self._with_groups)
 
-    def _posterior_values(self, products: CrossProducts, found: PosteriorDraws) -> Floats:
-        """The quantities at every draw."""
-        variances, effects = found.variances, found.effects.effects or ()
-        return self._values(products, found.effects.beta, variances.sigma, variances.covariances, effects)
+    def _parameters(self, found: PosteriorDraws) -> Floats:
+        """What must mix: parameters alone, which every other quantity follows from."""
+        variances = found.variances
+        return parameter_values(self.model.design, found.effects.beta, variances.sigma, variances.covariances)
+
+    def _posterior_values(self, products: CrossProducts, found: PosteriorDraws, places: Integers) -> Floats:
+        """The quantities at some of the draws."""
+        covariances = tuple(covariance[places] for covariance in found.variances.covariances)
+        effects = tuple(u[places] for u in found.effects.effects or ())
+        return self._values(products, found.effects.beta[places], found.variances.sigma[places], covariances, effects)
 
     def _values(
         self,

@@ -67,7 +67,7 @@ class Calibration:
 
     @property
     def runs(self) -> pd.DataFrame:
-        """Of each replication: draws, ess (the smallest over the quantities), divergences, problem."""
+        """Of each replication: draws, ess (the smallest over the parameters), divergences, problem."""
         rows = [
             (0, np.nan, 0, each.problem)
             if each.draws is None

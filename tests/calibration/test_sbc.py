@@ -77,7 +77,7 @@ def test_a_wrong_determinant_is_found(dataset: Callable[[str], pd.DataFrame], mo
 def test_a_wrong_count_of_rows_is_found(
     dataset: Callable[[str], pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A power of sigma forgotten, as if two of thirty rows were missing: 1,000 replications show it."""
+    """A power of sigma forgotten, as if two of thirty rows were missing: 400 replications show it."""
     right = graph._log_density
 
     def wrong(
@@ -87,7 +87,7 @@ def test_a_wrong_count_of_rows_is_found(
 
     monkeypatch.setattr(graph, "_log_density", wrong)
     monkeypatch.setattr(sampling, "_compiled", {})
-    found = bx.sbc(bx.Model("Yield ~ 1 + (1 | Batch)", dataset("dyestuff")), n=1000, seed=1, progress=False)
+    found = bx.sbc(bx.Model("Yield ~ 1 + (1 | Batch)", dataset("dyestuff")), n=400, seed=1, progress=False)
     report("a power of sigma", found)
     assert found.table.loc["sigma", "p_adjusted"] < FAIL
 

@@ -90,6 +90,10 @@ def chain_sampler(rng: np.random.Generator, rho: float) -> Any:
     return sample
 
 
+def flat(found: Any) -> np.ndarray:
+    return np.asarray(found.raw.values["sigma"].reshape(-1, 1))
+
+
 def test_chains_that_remember_pass(rng: np.random.Generator) -> None:
     """Thinned, autocorrelated draws give uniform ranks; as many neighbours of one chain do not."""
     keep, rho = 49, 0.9
@@ -97,7 +101,7 @@ def test_chains_that_remember_pass(rng: np.random.Generator) -> None:
     ranks, raw = [], []
     for _ in range(600):
         sample, truth = chain_sampler(rng, rho), rng.standard_normal(1)
-        found = thinned_posterior(sample, lambda own: own.raw.values["sigma"].reshape(-1, 1), keep, settings)
+        found = thinned_posterior(sample, flat, lambda own, places: flat(own)[places], keep, settings)
         assert found.values.shape == (keep, 1) and found.divergences == 1
         assert found.total > 250  # some 13 effective draws of 250 are not enough
         ranks.append(rank_among(truth, found.values, rng)[0])
@@ -108,7 +112,7 @@ def test_chains_that_remember_pass(rng: np.random.Generator) -> None:
 
 def test_good_chains_are_drawn_once(rng: np.random.Generator) -> None:
     found = thinned_posterior(
-        chain_sampler(rng, 0.0), lambda own: own.raw.values["sigma"].reshape(-1, 1), 20, Settings(draws=200)
+        chain_sampler(rng, 0.0), flat, lambda own, places: flat(own)[places], 20, Settings(draws=200)
     )
     assert found.total == 400
     assert 250 < found.effective <= 800
