@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from bayesmix.teaching.calibration_verdict import Calibration
     from bayesmix.teaching.clustering import design_effect, effective_size
     from bayesmix.teaching.conclusions import compare_conclusions
-    from bayesmix.teaching.coverage import coverage
     from bayesmix.teaching.hospitals import simulate_hospitals
+    from bayesmix.teaching.interval_coverage import coverage
     from bayesmix.teaching.nested_frames import nested_frame
     from bayesmix.teaching.pooling_ladder import pooling
     from bayesmix.teaching.reshaping import to_long, to_wide
@@ -111,7 +111,7 @@ _HOMES = {
     "simulate_hospitals": "bayesmix.teaching.hospitals",
     "compare_conclusions": "bayesmix.teaching.conclusions",
     "wald": "bayesmix.results.wald_test",
-    "coverage": "bayesmix.teaching.coverage",
+    "coverage": "bayesmix.teaching.interval_coverage",
     "sbc": "bayesmix.teaching.calibration",
     "plot_sbc": "bayesmix.reporting.calibration_plots",
     "plot_shrinkage": "bayesmix.reporting.pooling_arrows",

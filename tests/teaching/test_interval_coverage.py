@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose
 import bayesmix as bx
 from bayesmix.errors import ArgumentError, BayesmixWarning, ConvergenceError, PriorError
 from bayesmix.inference.sampling import Settings
-from bayesmix.teaching import coverage as module
-from bayesmix.teaching.coverage import _row
+from bayesmix.teaching import interval_coverage as module
+from bayesmix.teaching.interval_coverage import _row
 from tests.bayes import Fits
 
 DYESTUFF = {"Intercept": 1500.0, "sd(Intercept | Batch)": 40.0, "sigma": 50.0}
