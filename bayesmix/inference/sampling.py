@@ -114,7 +114,7 @@ class RawDraws:
 
 # Compiled graphs by shape, each with the names its free variables had when it was compiled.
 _compiled: dict[Any, tuple[Any, list[str]]] = {}
-_KEPT = 16
+_KEPT = 64
 
 
 def sample_graph(

@@ -77,6 +77,9 @@ def sbc(
     effective, it is sampled again four and sixteen times as long. The rank is the number of the L draws below the
     truth, 0 to L.
 
+    The sampler's code is compiled once for each choice of the scales of the standard deviations, which is made by the
+    REML fit to the simulated response: some seconds each, at most 2^k for k of them.
+
     Parameters
     ----------
     model : Model

@@ -16,8 +16,7 @@ from bayesmix.inference.ml import maximise
 from bayesmix.inference.recycled import effective_numbers, prior_drawer, thinned_posterior
 from bayesmix.inference.sampling import Settings
 from bayesmix.inference.uniformity import rank_among, uniform_p
-from tests.bayes import Fits
-from tests.frames import random_frame
+from tests.bayes import Fits, shuffled_frame
 
 NEARLY = {"sigma": "HalfStudentT(4, 0.02)"}
 
@@ -29,13 +28,15 @@ NEARLY = {"sigma": "HalfStudentT(4, 0.02)"}
         ("y ~ x + (x | top) + (1 | top:inner)", None),
         ("y ~ x + (x || top)", "w"),
         ("y ~ x + offset(z) + (1 | top) + (1 | cross)", None),
+        ("y ~ x + (1 | top) + (1 | code) + (x | cross)", "w"),
+        ("y ~ x + (1 | top) + (1 | code)", None),
         ("y ~ 0 + x + (0 + x | top)", None),
         ("y ~ x", "w"),
     ],
 )
 def test_drawn_data(formula: str, weights: str | None, rng: np.random.Generator) -> None:
     """With hardly any residuals a fit predicts the truth: every effect at its group, in the user's units."""
-    frame = random_frame(rng, n=240, groups=8)
+    frame = shuffled_frame(rng, n=240, groups=8)
     frame = frame.assign(w=rng.uniform(0.5, 2, 240), cross=rng.choice(list("uvw"), 240))
     model = bx.Model(formula, frame, weights=weights).with_priors(NEARLY)
     data = prior_drawer(model.design, model.products, model.priors.numbers)(rng)
