@@ -46,6 +46,7 @@ Integers = NDArray[np.int64]
 
 # Draws of each chain in the first attempt, for each of the draws that are kept; there are two chains.
 ASKED, CHAINS = 2.5, 2
+MOST_KEPT = 10_000
 LOG_LIKELIHOOD = "log likelihood"
 
 
@@ -130,7 +131,8 @@ def sbc(
     refuse_unknown("sbc", unknown, offered, {"chains": "Each posterior is drawn by two chains."})
     require_model("sbc", model)
     require_counts(n, seed)
-    require_count("draws", draws, 9)
+    if require_count("draws", draws, 9) > MOST_KEPT:
+        raise ArgumentError(f"draws={draws}.", f"Expected at most {MOST_KEPT}.", "Some hundred tell as much.")
     first = int(np.ceil(ASKED * draws))
     settings = Settings(first, tune, CHAINS, cores, seed, target_accept=target_accept, progress=progress)
     require_proper_priors(model)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts
 from bayesmix.design.response import read_rows, with_response
-from bayesmix.errors import ArgumentError, ConvergenceError, refuse_unknown, require_coverage
+from bayesmix.errors import ArgumentError, ConvergenceError, DataError, refuse_unknown, require_coverage
 from bayesmix.inference.bootstrap import repeat, require_counts
 from bayesmix.inference.ml import MlSolution, maximise
 from bayesmix.inference.propriety import require_proper
@@ -187,10 +187,10 @@ class _Study:
         model = self._model
         y = draw_rows(model.design, self._truth, self._rng)
         (stream,) = self._sampler_seeds.spawn(1)
-        products = with_response(model.design, model.products, y, self._rows)
         try:
+            products = with_response(model.design, model.products, y, self._rows)
             solution = maximise(products)
-        except ConvergenceError:  # a posterior starts from REML, so both fail
+        except (ConvergenceError, DataError):  # a posterior starts from REML, so both fail
             return dict.fromkeys(self._options.methods)
         found: Found = {}
         for method in self._options.methods:

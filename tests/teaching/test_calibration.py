@@ -197,6 +197,7 @@ def test_flat_priors(dyestuff: Fits) -> None:
         ({"seed": -1}, "seed=-1"),
         ({"draws": 5}, "draws=5"),
         ({"draws": "many"}, "draws='many'"),
+        ({"draws": 10**9}, "at most 10000"),
         ({"tune": 0}, "tune=0"),
         ({"cores": True}, "cores=True"),
         ({"progress": 1}, "progress=1"),

@@ -113,6 +113,16 @@ def test_failed_fits(dyestuff: Fits, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found["failed"] == 2).all() and found["coverage"].isna().all()
 
 
+def test_data_without_residuals_count_as_failed(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A predictor drawn with the generator of the residuals: one response of three is a multiple of it."""
+    x = rng.normal(size=12)
+    model = bx.Model("y ~ x", pd.DataFrame({"x": x, "y": rng.normal(size=12)}))
+    responses = iter([2 * x, rng.normal(size=12), rng.normal(size=12)])
+    monkeypatch.setattr(module, "draw_rows", lambda *args: next(responses))
+    found = bx.coverage(model, {"Intercept": 0, "x": 1, "sigma": 1}, n=3, methods="reml", progress=False)
+    assert (found["failed"] == 1).all() and (found["n"] == 2).all()
+
+
 def test_interrupted(dyestuff: Fits, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = module.draw_rows
 
