@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bayesmix.errors import BayesmixError, BayesmixWarning
     from bayesmix.inference.optimizer import Optimizer
     from bayesmix.model import Model, from_bambi
+    from bayesmix.reporting.calibration_plots import plot_sbc
     from bayesmix.reporting.caterpillars import caterpillar_data, plot_caterpillar
     from bayesmix.reporting.conditional_effects import (
         effects_data,
@@ -60,9 +61,12 @@ if TYPE_CHECKING:
     from bayesmix.results.textbook import read_textbook, shipped_textbooks
     from bayesmix.results.wald_test import WaldTest, wald
     from bayesmix.specification.levels import levels
+    from bayesmix.teaching.calibration import sbc
+    from bayesmix.teaching.calibration_verdict import Calibration
     from bayesmix.teaching.clustering import design_effect, effective_size
     from bayesmix.teaching.conclusions import compare_conclusions
     from bayesmix.teaching.hospitals import simulate_hospitals
+    from bayesmix.teaching.interval_coverage import coverage
     from bayesmix.teaching.nested_frames import nested_frame
     from bayesmix.teaching.pooling_ladder import pooling
     from bayesmix.teaching.reshaping import to_long, to_wide
@@ -76,6 +80,7 @@ _HOMES = {
     "BayesFit": "bayesmix.results.bayes_fit",
     "BayesmixError": "bayesmix.errors",
     "BayesmixWarning": "bayesmix.errors",
+    "Calibration": "bayesmix.teaching.calibration_verdict",
     "Comparison": "bayesmix.results.comparison",
     "LikelihoodFit": "bayesmix.results.likelihood_fit",
     "LikelihoodRatioTest": "bayesmix.results.likelihood_ratio",
@@ -115,6 +120,9 @@ _HOMES = {
     "simulate_hospitals": "bayesmix.teaching.hospitals",
     "compare_conclusions": "bayesmix.teaching.conclusions",
     "wald": "bayesmix.results.wald_test",
+    "coverage": "bayesmix.teaching.interval_coverage",
+    "sbc": "bayesmix.teaching.calibration",
+    "plot_sbc": "bayesmix.reporting.calibration_plots",
     "plot_shrinkage": "bayesmix.reporting.pooling_arrows",
     "shrinkage_data": "bayesmix.reporting.pooling_arrows",
     "caterpillar_data": "bayesmix.reporting.caterpillars",
@@ -159,6 +167,7 @@ __all__ = [
     "BayesFit",
     "BayesmixError",
     "BayesmixWarning",
+    "Calibration",
     "Comparison",
     "LikelihoodFit",
     "LikelihoodRatioTest",
@@ -173,6 +182,7 @@ __all__ = [
     "compare_conclusions",
     "comparisons",
     "correlation_data",
+    "coverage",
     "design_effect",
     "effective_size",
     "effects_data",
@@ -206,6 +216,7 @@ __all__ = [
     "plot_prior_posterior",
     "plot_profile",
     "plot_residuals",
+    "plot_sbc",
     "plot_shrinkage",
     "plot_trajectories",
     "plot_type1",
@@ -220,6 +231,7 @@ __all__ = [
     "read_textbook",
     "report",
     "residuals_data",
+    "sbc",
     "shipped_textbooks",
     "shrinkage_data",
     "simulate",

@@ -67,22 +67,22 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
         the same shape.
     """
     coordinates = user_coordinates(products)
-    vector = np.concatenate([coordinates.packed, coordinates.body])
+    data = graph_data(design, products, priors, geometry)
     # The numbers are valid by construction; checking them at every step costs graph and compile time.
     with pm.Model(coords=_coords(design), check_bounds=False) as model:
-        cross_products = pm.Data("cross_products", vector)
-        beta_prior = pm.Data("beta_prior", beta_prior_vector(priors, coordinates, products))
-        numbers = Numbers(pm.Data("prior_numbers", moving_numbers(priors)))
+        cross_products = pm.Data("cross_products", data["cross_products"])
+        beta_prior = pm.Data("beta_prior", data["beta_prior"])
+        numbers = Numbers(pm.Data("prior_numbers", data["prior_numbers"]))
         sigma = positive("sigma", priors.sigma, numbers.take(len(priors.sigma.moving)))
         betas = given_coefficients(design, priors, sigma, numbers, geometry.offsets)
         factors = level_factors(design, priors, geometry, sigma, numbers)
         lam = [entry for level, factor in zip(design.levels, factors, strict=True) for entry in _entries(level, factor)]
         theta = pt.stack(lam) if lam else pt.zeros((0,))
-        others = [] if design.weights is None else [pm.Data("log_weights", products.log_weights)]
+        others = [pm.Data("log_weights", data["log_weights"])] if "log_weights" in data else []
         signature, backs = ",()" * len(others), []
         given: list[Any] = []
         if betas:
-            shift = pm.Data("given_shift", given_shift(priors, products))
+            shift = pm.Data("given_shift", data["given_shift"])
             given.append(pt.stack([betas[j] for j in priors.given]) - shift)
         kind = "crossed" if coordinates.crossed else "nested"
         effects = _given_effects(design, geometry, factors)
@@ -108,6 +108,23 @@ def marginal_graph(design: Design, products: CrossProducts, priors: Priors, geom
             observed=design.response,
         )
     return model
+
+
+def graph_data(
+    design: Design, products: CrossProducts, priors: Priors, geometry: Geometry
+) -> dict[str, Floats | float]:
+    """The data of :func:`marginal_graph` of the same arguments, by name, without the graph."""
+    coordinates = user_coordinates(products)
+    data: dict[str, Floats | float] = {
+        "cross_products": np.concatenate([coordinates.packed, coordinates.body]),
+        "beta_prior": beta_prior_vector(priors, coordinates, products),
+        "prior_numbers": moving_numbers(priors),
+    }
+    if design.weights is not None:
+        data["log_weights"] = products.log_weights
+    if priors.given:
+        data["given_shift"] = given_shift(priors, products)
+    return data
 
 
 def _log_density(

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesmix.errors import ArgumentError, BayesmixWarning
+from bayesmix.inference.graph import graph_data, marginal_graph
 from bayesmix.inference.variables import FreeVariable, jittered, unconstrained
 
 Floats = NDArray[np.float64]
@@ -112,7 +114,7 @@ class RawDraws:
 
 # Compiled graphs by shape, each with the names its free variables had when it was compiled.
 _compiled: dict[Any, tuple[Any, list[str]]] = {}
-_KEPT = 16
+_KEPT = 64
 
 
 def sample_graph(
@@ -127,7 +129,8 @@ def sample_graph(
     Parameters
     ----------
     build : callable
-        Makes the PyMC model.
+        Makes the PyMC model. Where a graph of this shape is kept and this is a partial of ``marginal_graph``, only its
+        data are made.
     shape : hashable
         Identifies graphs that differ only in data.
     variables : tuple of FreeVariable
@@ -136,30 +139,41 @@ def sample_graph(
         Values near which the chains start.
     settings : Settings
     """
+    kept = settings.sampler == "nutpie" and shape in _compiled
+    if kept and isinstance(build, partial) and build.func is marginal_graph:
+        # Building the graph takes longer than sampling a small model, and PyMC forgets none.
+        return _sample_nutpie(graph_data(*build.args), shape, variables, start, settings)
     model = build()
     names = [variable.name for variable in model.free_RVs]
     assert names == [variable.name for variable in variables], names
     if settings.sampler == "pymc":
         return _sample_pymc(model, variables, start, settings)
-    return _sample_nutpie(model, shape, variables, start, settings)
+    if shape not in _compiled:
+        _compile(model, shape, variables, settings)
+    data = {variable.name: variable.get_value() for variable in model.data_vars}
+    return _sample_nutpie(data, shape, variables, start, settings)
+
+
+def _compile(model: pm.Model, shape: Any, variables: tuple[FreeVariable, ...], settings: Settings) -> None:
+    """Compile a graph and keep it."""
+    import nutpie
+
+    if settings.progress:
+        print("Compiling the model (some seconds; kept for the next fit of this shape).", flush=True)
+    with _quiet_compilers():
+        compiled = nutpie.compile_pymc_model(model, var_names=[variable.name for variable in variables])
+    while len(_compiled) >= _KEPT:
+        _compiled.pop(next(iter(_compiled)))
+    _compiled[shape] = compiled, [variable.name for variable in variables]
 
 
 def _sample_nutpie(
-    model: pm.Model, shape: Any, variables: tuple[FreeVariable, ...], start: list[Floats], settings: Settings
+    data: dict[str, Any], shape: Any, variables: tuple[FreeVariable, ...], start: list[Floats], settings: Settings
 ) -> RawDraws:
-    """Compile, or feed a kept graph; start near REML; keep finished chains when interrupted."""
+    """Feed a kept graph; start near REML; keep finished chains when interrupted."""
     import nutpie
 
-    if shape not in _compiled:
-        if settings.progress:
-            print("Compiling the model (some seconds; kept for the next fit of this shape).", flush=True)
-        with _quiet_compilers():
-            compiled = nutpie.compile_pymc_model(model, var_names=[variable.name for variable in variables])
-        while len(_compiled) >= _KEPT:
-            _compiled.pop(next(iter(_compiled)))
-        _compiled[shape] = compiled, [variable.name for variable in variables]
     compiled, own_names = _compiled[shape]
-    data = {variable.name: variable.get_value() for variable in model.data_vars}
     held = {variable.name for variable in compiled.shared_var_keys}
     fed = compiled.with_data(**{name: value for name, value in data.items() if name in held})
     fed = replace(fed, initial_point_func=_initial_point(variables, start))

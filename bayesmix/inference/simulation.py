@@ -58,20 +58,30 @@ def products_drawer(products: CrossProducts, solution: Truth) -> Draw:
     callable
         From a generator to cross-products.
     """
+    draw = tree_drawer(products)
+    return lambda rng: draw(solution, rng)[0]
+
+
+def tree_drawer(
+    products: CrossProducts,
+) -> Callable[[Truth, np.random.Generator], tuple[CrossProducts, tuple[Floats, ...]]]:
+    """The same for any truth, with the group effects drawn: (J, q) of each level in depth-first order."""
     scale = products.response_scale
     inner = products.sums[:, :-1, :-1]
     values, vectors = np.linalg.eigh(inner)
     kept = values > RANK_TOLERANCE * values[:, -1:]
     roots = vectors * np.sqrt(np.where(kept, values, 0.0))[:, None, :]
     left = np.maximum(products.sizes - kept.sum(axis=1), 0.0)
-    factors = [solution.sigma / scale * factor for factor in solution.factors]
     starts = np.concatenate([[0], np.cumsum([level.n_groups for level in products.levels])])
 
-    def draw(rng: np.random.Generator) -> CrossProducts:
+    def draw(solution: Truth, rng: np.random.Generator) -> tuple[CrossProducts, tuple[Floats, ...]]:
         a = np.zeros((0, products.width - 1))
+        effects: list[Floats] = []
         for number in range(len(products.levels) - 1, -1, -1):
             level = products.levels[number]
-            u = rng.standard_normal((level.n_groups, level.basis.shape[1])) @ factors[number].T
+            noise = rng.standard_normal((level.n_groups, level.basis.shape[1]))
+            u = noise @ (solution.sigma / scale * solution.factors[number]).T
+            effects.insert(0, scale * u)
             own = np.zeros((level.n_groups, products.width - 1))
             own[:, level.columns] = u @ level.basis.T
             if number + 1 < len(products.levels):
@@ -87,7 +97,7 @@ def products_drawer(products: CrossProducts, solution: Truth) -> Draw:
         sums[:, :-1, -1] = sums[:, -1, :-1] = across
         sums[:, -1, -1] = ((across + noise) * a).sum(axis=1) + (solution.sigma / scale) ** 2 * squares
         sums.flags.writeable = False
-        return replace(products, sums=sums, response_fit=solution.beta)
+        return replace(products, sums=sums, response_fit=solution.beta), tuple(effects)
 
     return draw
 

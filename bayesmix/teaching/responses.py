@@ -68,6 +68,7 @@ def simulate(
     See Also
     --------
     LikelihoodFit.simulate : Responses from the estimates of a fit.
+    coverage : Draw the same data sets, fit each, and count what their intervals hold.
 
     Examples
     --------

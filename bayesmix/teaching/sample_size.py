@@ -89,6 +89,10 @@ def power(
     ArgumentError
         A size, a parameter or an effect that is none.
 
+    See Also
+    --------
+    coverage : Intervals of every parameter, by REML and by NUTS, for a model and its data.
+
     References
     ----------
     Wilson (1927), JASA 22:209-212.
