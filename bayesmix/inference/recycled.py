@@ -15,7 +15,7 @@ from bayesmix.inference.posterior import PosteriorDraws, draw_posterior
 from bayesmix.inference.prior_draws import PriorDraws, draw_prior
 from bayesmix.inference.priors import Priors
 from bayesmix.inference.sampling import Settings
-from bayesmix.inference.simulation import is_nested, simulated_rows, tree_drawer
+from bayesmix.inference.simulation import KnownTruth, is_nested, simulated_rows, tree_drawer
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -24,25 +24,6 @@ Integers = NDArray[np.int64]
 LONGER, ATTEMPTS = 4, 3
 # Draws that are not independent are thinned from at least this many effective ones for each that is kept.
 SPARE = 2.0
-
-
-@dataclass(frozen=True)
-class DrawnTruth:
-    """Parameters of one data set, drawn from their priors.
-
-    Parameters
-    ----------
-    beta : (p,) array
-        Fixed effects.
-    factors : tuple of (q, q) arrays
-        A root of the covariance of each level relative to sigma.
-    sigma : float
-        Residual standard deviation.
-    """
-
-    beta: Floats
-    factors: tuple[Floats, ...]
-    sigma: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +65,7 @@ def prior_drawer(design: Design, products: CrossProducts, priors: Priors) -> Cal
     def draw(rng: np.random.Generator) -> DrawnData:
         found = draw_prior(design, products, priors, 1, rng)
         sigma = float(found.variances.sigma[0])
-        truth = DrawnTruth(found.beta[0], tuple(factor[0] / sigma for factor in found.variances.factors), sigma)
+        truth = KnownTruth(found.beta[0], tuple(factor[0] / sigma for factor in found.variances.factors), sigma)
         return DrawnData(found, *respond(truth, rng))
 
     return draw
@@ -92,12 +73,12 @@ def prior_drawer(design: Design, products: CrossProducts, priors: Priors) -> Cal
 
 def _responder(
     design: Design, products: CrossProducts
-) -> Callable[[DrawnTruth, np.random.Generator], tuple[tuple[Floats, ...], CrossProducts]]:
+) -> Callable[[KnownTruth, np.random.Generator], tuple[tuple[Floats, ...], CrossProducts]]:
     """Group effects and a response for given parameters."""
     if is_nested(products):
         from_tree = tree_drawer(products)
 
-        def nested(truth: DrawnTruth, rng: np.random.Generator) -> tuple[tuple[Floats, ...], CrossProducts]:
+        def nested(truth: KnownTruth, rng: np.random.Generator) -> tuple[tuple[Floats, ...], CrossProducts]:
             drawn, effects = from_tree(truth, rng)
             return effects, drawn
 
@@ -106,7 +87,7 @@ def _responder(
     assert design.tree is not None
     orders = design.tree.order
 
-    def crossed(truth: DrawnTruth, rng: np.random.Generator) -> tuple[tuple[Floats, ...], CrossProducts]:
+    def crossed(truth: KnownTruth, rng: np.random.Generator) -> tuple[tuple[Floats, ...], CrossProducts]:
         by_label, effects = [], []
         for level, factor, order in zip(design.levels, truth.factors, orders, strict=True):
             noise = rng.standard_normal((len(level.grouping.labels), len(level.effects)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +33,25 @@ class Truth(Protocol):
     @property
     def sigma(self) -> float:
         """Residual standard deviation."""
+
+
+@dataclass(frozen=True)
+class KnownTruth:
+    """Parameters that were chosen, or drawn from their priors.
+
+    Parameters
+    ----------
+    beta : (p,) array
+        Fixed effects.
+    factors : tuple of (q, q) arrays
+        A root of the covariance of each level relative to sigma.
+    sigma : float
+        Residual standard deviation.
+    """
+
+    beta: Floats
+    factors: tuple[Floats, ...]
+    sigma: float
 
 
 def is_nested(products: CrossProducts) -> bool:

@@ -18,6 +18,7 @@ from bayesmix.inference.ml import MlSolution, maximise
 from bayesmix.inference.propriety import require_proper
 from bayesmix.inference.recycled import posterior_of
 from bayesmix.inference.sampling import Settings
+from bayesmix.inference.simulation import KnownTruth
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.model import Model
 from bayesmix.results.degrees import COUNTED, ESTIMATED, check_method
@@ -26,7 +27,7 @@ from bayesmix.teaching.arguments import require_seed, shown
 from bayesmix.teaching.calibration import require_model
 from bayesmix.teaching.parameter_values import parameter_names, parameter_values
 from bayesmix.teaching.responses import draw_rows
-from bayesmix.teaching.truth import Chosen, read_truth
+from bayesmix.teaching.truth import read_truth
 
 Floats = NDArray[np.float64]
 
@@ -177,7 +178,7 @@ def _read_methods(methods: Any) -> tuple[str, ...]:
 class _Study:
     """Data sets one after the other, each fitted by all methods."""
 
-    def __init__(self, model: Model, truth: Chosen, options: Options, rng: np.random.Generator) -> None:
+    def __init__(self, model: Model, truth: KnownTruth, options: Options, rng: np.random.Generator) -> None:
         self._model, self._truth, self._options, self._rng = model, truth, options, rng
         self._rows = read_rows(model.design, model.products)
         self._sampler_seeds = np.random.SeedSequence(options.settings.seed)
@@ -232,7 +233,7 @@ class _Study:
         return np.vstack([values.mean(axis=0), ends])
 
 
-def _table(model: Model, truth: Chosen, found: list[Found], methods: tuple[str, ...]) -> pd.DataFrame:
+def _table(model: Model, truth: KnownTruth, found: list[Found], methods: tuple[str, ...]) -> pd.DataFrame:
     """One row for each method and parameter."""
     design = model.design
     covariances = [truth.sigma**2 * (factor @ factor.T)[None] for factor in truth.factors]

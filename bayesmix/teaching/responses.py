@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from bayesmix.design import Design, build_design
 from bayesmix.design.frame import Categories, Column
 from bayesmix.errors import ArgumentError, DataError, refuse_unknown
-from bayesmix.inference.simulation import simulated_rows
+from bayesmix.inference.simulation import KnownTruth, simulated_rows
 from bayesmix.model import Model
 from bayesmix.results.bootstrap import MOST_NUMBERS
 from bayesmix.results.naming import require_count
 from bayesmix.specification import Name, Specification, parse_formula
 from bayesmix.teaching.arguments import read_frame, require_seed, shown
-from bayesmix.teaching.truth import Chosen, read_truth
+from bayesmix.teaching.truth import read_truth
 
 Floats = NDArray[np.float64]
 
@@ -105,7 +105,7 @@ def simulate(
     return [frame.assign(**{response: draw_rows(design, truth, rng)}) for _ in range(count)]
 
 
-def draw_rows(design: Design, truth: Chosen, rng: np.random.Generator) -> Floats:
+def draw_rows(design: Design, truth: KnownTruth, rng: np.random.Generator) -> Floats:
     """One response, (n,), of numbers that a computer holds."""
     with np.errstate(over="ignore", invalid="ignore"):
         y = simulated_rows(design, truth, rng)

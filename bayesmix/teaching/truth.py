@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from bayesmix.design import Design, Level
 from bayesmix.errors import ArgumentError
+from bayesmix.inference.simulation import KnownTruth
 from bayesmix.teaching.arguments import is_number, shown
 
 Floats = NDArray[np.float64]
@@ -27,26 +27,7 @@ AS_DRAWN = re.compile(r"^([^|]+)\|(.+)_sigma$")
 WHOLE = "covariance matrix"
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """Parameters someone chose, as arrays.
-
-    Parameters
-    ----------
-    beta : (p,) array
-        Fixed effects.
-    factors : tuple of (q, q) arrays
-        A root of the covariance of each level relative to sigma.
-    sigma : float
-        Residual standard deviation.
-    """
-
-    beta: Floats
-    factors: tuple[Floats, ...]
-    sigma: float
-
-
-def read_truth(design: Design, parameters: Any) -> Chosen:
+def read_truth(design: Design, parameters: Any) -> KnownTruth:
     """Parameters of a design from their names.
 
     Parameters
@@ -86,7 +67,7 @@ def read_truth(design: Design, parameters: Any) -> Chosen:
             "sigma=0.", "Expected a residual standard deviation above 0.", "Write a small one, such as 0.001."
         )
     roots = tuple(_root(level, matrix) / sigma for level, matrix in zip(design.levels, covariances, strict=True))
-    return Chosen(np.array(beta, dtype=float), roots, sigma)
+    return KnownTruth(np.array(beta, dtype=float), roots, sigma)
 
 
 def _flatten(parameters: Any) -> dict[Key, Any]:
