@@ -78,7 +78,9 @@ def take_apart[P: Hashable](
     equations = []
     for level in range(len(varying), 0, -1):
         effects = {frozenset(product) for product in varying[level - 1]}
-        below = _distinct([*(_part(product, height, 0, level) for product in current), *varying[level - 1]])
+        known = _distinct([*(_part(product, height, 0, level) for product in current), *varying[level - 1]])
+        # As substitution orders them, so that equations of equations are the same.
+        below = tuple(sorted(known, key=lambda product: (len(product), sorted(height(part) for part in product))))
         here = []
         for coefficient in below:
             explained = [
