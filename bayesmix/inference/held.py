@@ -23,6 +23,9 @@ from bayesmix.inference.priors import Priors, stated_on
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+# Points whose matrices are held in memory together.
+AT_ONCE = 1000
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -92,12 +95,26 @@ class Held:
         found = self.folded.log_likelihood_of(raw)
         if self.contrast is None:
             return found
-        inside = np.isfinite(found)
-        found[inside] += self._contrast_density({name: values[inside] for name, values in raw.items()})
+        for start in range(0, len(found), AT_ONCE):
+            part = np.arange(start, min(start + AT_ONCE, len(found)))
+            part = part[np.isfinite(found[part])]
+            found[part] += self._where_it_can_be({name: values[part] for name, values in raw.items()}, len(part))
         return found
 
+    def _where_it_can_be(self, raw: dict[str, Floats], n: int) -> Floats:
+        """Log density of the combination over its prior's; -inf where variances so far apart leave no digit, (n,)."""
+        if n == 0:
+            return np.zeros(0)
+        try:
+            return self._contrast_density(raw)
+        except np.linalg.LinAlgError:
+            if n == 1:
+                return np.array([-np.inf])
+            each = [{name: values[i : i + 1] for name, values in raw.items()} for i in range(n)]
+            return np.concatenate([self._where_it_can_be(one, 1) for one in each])
+
     def _contrast_density(self, raw: dict[str, Floats]) -> Floats:
-        """Log density of the combination given variance parameters, over that of its prior, (m,)."""
+        """The same, for points that are all good, (m,)."""
         assert self.contrast is not None
         design, priors, geometry = self.folded.design, self.folded.priors, self.folded.geometry
         variances = variance_draws(design, priors, geometry, raw)

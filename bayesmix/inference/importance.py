@@ -23,6 +23,8 @@ DF = 5.0
 STAGE, STAGES = 600, 8
 # Of a stage's weights, tempered if need be, so large a part must count for moments; from the other on it is done.
 TEMPERED, ENOUGH = 0.15, 0.6
+# Times that the last stage is done again, its proposal fitted to the one before, where its error is not reliable.
+TRIES = 3
 # Points to look at before the search of the mode.
 LOOKED_AT = 200
 # Shape of the tail of the weights beyond which their variance is no error, and draws that must count.
@@ -61,19 +63,34 @@ class ImportanceEstimate:
 
 @dataclass(frozen=True)
 class _Proposal:
-    """A multivariate t distribution with scale matrix RR'."""
+    """A t distribution with scale matrix RR', stretched along each of the axes R, to either side by its own factor.
+
+    Geweke (1989), Econometrica 57:1317-1339, section 5: the logarithm of an sd about which little is known has a long
+    tail to the left only.
+
+    Parameters
+    ----------
+    centre : (d,) array
+    root : (d, d) array
+        R, lower triangular.
+    sides : (2, d) array
+        Factors below and above the centre.
+    """
 
     centre: Floats
     root: Floats
+    sides: Floats
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """n points (n, d) and their log densities (n,)."""
         d = len(self.centre)
         wide = np.sqrt(DF / rng.chisquare(DF, size=n))
         noise = rng.standard_normal((n, d)) * wide[:, None]
+        stretch = np.where(noise < 0, self.sides[0], self.sides[1])
         constant = gammaln((DF + d) / 2) - gammaln(DF / 2) - 0.5 * d * np.log(DF * np.pi)
         constant -= np.log(np.abs(np.diag(self.root))).sum()
-        return self.centre + noise @ self.root.T, constant - 0.5 * (DF + d) * np.log1p((noise**2).sum(axis=1) / DF)
+        logs = constant - 0.5 * (DF + d) * np.log1p((noise**2).sum(axis=1) / DF) - np.log(stretch).sum(axis=1)
+        return self.centre + (noise * stretch) @ self.root.T, logs
 
 
 def integrate(log_density: LogDensity, near: Floats, rng: np.random.Generator, draws: int = 8000) -> ImportanceEstimate:
@@ -112,22 +129,34 @@ def integrate(log_density: LogDensity, near: Floats, rng: np.random.Generator, d
     if d == 0:
         return ImportanceEstimate(float(log_density(near[:1])[0]), 0.0, 1.0, -np.inf, 1)
     proposal = _at_mode(log_density, near)
-    for _ in range(STAGES):
+    for stage in range(STAGES):
         points, own = proposal.draw(STAGE, rng)
         logs = log_density(points) - own
         if not np.isfinite(logs).any():
             break
         proposal = _moved(points, logs)
-        if _counting(logs) > ENOUGH * STAGE:
+        if stage > 0 and _counting(logs) > ENOUGH * STAGE:
             break
+    found = _estimate(log_density, proposal, draws, rng)
+    for _ in range(TRIES):
+        if found[0].reliable or not np.isfinite(found[0].value):
+            break
+        found = _estimate(log_density, _moved(*found[1:]), draws, rng)
+    return found[0]
+
+
+def _estimate(
+    log_density: LogDensity, proposal: _Proposal, draws: int, rng: np.random.Generator
+) -> tuple[ImportanceEstimate, Floats, Floats]:
+    """The mean weight of draws, with the draws and their log weights."""
     points, own = proposal.draw(draws, rng)
     logs = log_density(points) - own
     if not np.isfinite(logs).any():
-        return ImportanceEstimate(-np.inf, np.inf, 0.0, np.inf, draws)
+        return ImportanceEstimate(-np.inf, np.inf, 0.0, np.inf, draws), points, logs
     weights = np.exp(logs - logs.max())
     value = float(np.log(weights.mean()) + logs.max())
     se = float(weights.std(ddof=1) / weights.mean() / np.sqrt(draws))
-    return ImportanceEstimate(value, se, _counting(logs), pareto_k(logs), draws)
+    return ImportanceEstimate(value, se, _counting(logs), pareto_k(logs), draws), points, logs
 
 
 def pareto_k(logs: Floats) -> float:
@@ -150,7 +179,11 @@ def _counting(logs: Floats) -> float:
 
 
 def _moved(points: Floats, logs: Floats) -> _Proposal:
-    """Mean and covariance of weighted draws, the weights raised to the largest power at which enough count."""
+    """Fitted to weighted draws, the weights raised to the largest power at which enough of them count.
+
+    The axes are those of the covariance; along each the centre is the median, and the two factors are the roots of the
+    mean squares to either side.
+    """
     n, d = points.shape
     inside = np.isfinite(logs)
     points, logs = points[inside], logs[inside] - logs[inside].max()
@@ -160,10 +193,19 @@ def _moved(points: Floats, logs: Floats) -> _Proposal:
         power = float(brentq(lambda x: _counting(x * logs) - wanted, 0.0, 1.0))
     weights = np.exp(power * logs)
     weights /= weights.sum()
-    centre = weights @ points
-    apart = points - centre
-    covariance = (apart * weights[:, None]).T @ apart
-    return _Proposal(centre, _root(covariance))
+    mean = weights @ points
+    apart = points - mean
+    root = _root((apart * weights[:, None]).T @ apart)
+    along = np.linalg.solve(root, apart.T).T
+    middle, sides = np.empty(d), np.ones((2, d))
+    for k in range(d):
+        order = np.argsort(along[:, k])
+        middle[k] = along[order[np.searchsorted(np.cumsum(weights[order]), 0.5)], k]
+        from_middle = along[:, k] - middle[k]
+        for side, there in enumerate((from_middle < 0, from_middle > 0)):
+            if weights[there].sum() > 0.1:
+                sides[side, k] = np.sqrt(weights[there] @ from_middle[there] ** 2 / weights[there].sum())
+    return _Proposal(mean + root @ middle, root, sides)
 
 
 def _at_mode(log_density: LogDensity, near: Floats) -> _Proposal:
@@ -187,7 +229,7 @@ def _at_mode(log_density: LogDensity, near: Floats) -> _Proposal:
     sizes, directions = np.linalg.eigh(_curvature(value, mode))
     # No wider than ten times the points, where there is hardly any curvature, or one of the wrong sign.
     spread = directions / np.sqrt(np.maximum(sizes, 0.01))
-    return _Proposal(centre + axes @ mode, _root(axes @ spread @ spread.T @ axes.T))
+    return _Proposal(centre + axes @ mode, _root(axes @ spread @ spread.T @ axes.T), np.ones((2, d)))
 
 
 def _curvature(value: LogDensity, at: Floats) -> Floats:
