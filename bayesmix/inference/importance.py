@@ -27,8 +27,9 @@ TEMPERED, ENOUGH = 0.15, 0.6
 TRIES = 3
 # Points to look at before the search of the mode.
 LOOKED_AT = 200
-# Shape of the tail of the weights beyond which their variance is no error, and draws that must count.
-LARGEST_K, LEAST_COUNTING = 0.7, 200
+# Shape of the tail of the weights beyond which their variance is no error, and the share of draws that must count: with
+# less a proposal of a few dimensions misses tails that it should have seen.
+LARGEST_K, LEAST_SHARE = 0.7, 0.1
 _FAR_BELOW = -1e250
 
 
@@ -58,7 +59,7 @@ class ImportanceEstimate:
         """Whether the error is one."""
         if not np.isfinite(self.value) or not np.isfinite(self.se):
             return False
-        return self.pareto_k < LARGEST_K and self.effective >= min(LEAST_COUNTING, self.draws)
+        return self.pareto_k < LARGEST_K and self.effective >= LEAST_SHARE * self.draws
 
 
 @dataclass(frozen=True)
