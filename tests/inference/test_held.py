@@ -133,11 +133,12 @@ def test_zero_of_three_effects(rng: np.random.Generator) -> None:
     assert max(a_error, b_error, c_error) < 0.03
 
 
-def test_correlations_of_three_effects(rng: np.random.Generator) -> None:
+def test_correlations_of_four_effects(rng: np.random.Generator) -> None:
     """Those with the first effect are coordinates."""
-    target = folded("y ~ x + z + (x + z | top)", random_frame(rng, n=150))
+    frame = random_frame(rng, n=150).assign(v=rng.normal(size=150))
+    target = folded("y ~ x + z + v + (x + z + v | top)", frame)
     assert hold_correlation(target, 0, (1, 2), 0.3) is None
-    for pair in ((0, 1), (2, 0)):
+    for pair in ((0, 1), (2, 0), (0, 3)):
         held = hold_correlation(target, 0, pair, 0.3)
         assert held is not None
         whole = np.tile(held.filled, (2, 1))

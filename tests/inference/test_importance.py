@@ -72,7 +72,6 @@ def bent(x: np.ndarray) -> np.ndarray:
 
 
 HARD = {
-    "long tails": (lambda x: stats.t.logpdf(x[:, 0], 0.2), 1),
     "tails along axes": (lambda x: stats.cauchy.logpdf(x).sum(axis=1), 6),
     "bent": (bent, 3),
 }
