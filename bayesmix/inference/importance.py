@@ -25,8 +25,8 @@ STAGE, STAGES = 600, 8
 TEMPERED, ENOUGH = 0.15, 0.6
 # Times that the last stage is done again, its proposal fitted to the one before, where its error is not reliable.
 TRIES = 3
-# Points to look at before the search of the mode.
-LOOKED_AT = 200
+# Points to look at before the search of the mode, and times it begins anew: a first step may go too far.
+LOOKED_AT, RESTARTS = 200, 6
 # Shape of the tail of the weights beyond which their variance is no error, and the share of draws that must count: with
 # less a proposal of a few dimensions misses tails that it should have seen.
 LARGEST_K, LEAST_SHARE = 0.7, 0.1
@@ -139,7 +139,7 @@ def integrate(log_density: LogDensity, near: Floats, rng: np.random.Generator, d
         if stage > 0 and _counting(logs) > ENOUGH * STAGE:
             break
     found = _estimate(log_density, proposal, draws, rng)
-    for _ in range(TRIES):
+    for _ in range(TRIES if found[0].effective > 0.01 * draws else 0):
         if found[0].reliable or not np.isfinite(found[0].value):
             break
         found = _estimate(log_density, _moved(*found[1:]), draws, rng)
@@ -226,7 +226,12 @@ def _at_mode(log_density: LogDensity, near: Floats) -> _Proposal:
         slope = (found[1 : d + 1] - found[d + 1 :]) / (2 * step)
         return -float(found[0]), -np.clip(slope, -1e100, 1e100)
 
-    mode = minimize(with_slope, start, jac=True, method="BFGS", options={"gtol": 1e-2, "maxiter": 200}).x
+    mode, height = start, -np.inf
+    for _ in range(RESTARTS):
+        search = minimize(with_slope, mode, jac=True, method="BFGS", options={"gtol": 1e-2, "maxiter": 200})
+        mode, gain, height = search.x, -float(search.fun) - height, -float(search.fun)
+        if gain < 1:
+            break
     sizes, directions = np.linalg.eigh(_curvature(value, mode))
     # No wider than ten times the points, where there is hardly any curvature, or one of the wrong sign.
     spread = directions / np.sqrt(np.maximum(sizes, 0.01))

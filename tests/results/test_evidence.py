@@ -34,7 +34,7 @@ from bayesmix.results.held_evidence import HeldEvidence
 from bayesmix.results.prior_density import coefficient_prior, contrast_log_prior
 from bayesmix.results.prior_table import PriorTable
 from tests.bayes import Fits
-from tests.evidence import null_posterior, one_way, over_quantiles
+from tests.evidence import apart, null_posterior, one_way, over_quantiles, with_raw
 from tests.frames import random_frame
 
 Dataset = Callable[[str], pd.DataFrame]
@@ -208,18 +208,6 @@ def test_means_of_logs() -> None:
 
 
 # Where the integral is not to be had
-
-
-def with_raw(post: bx.BayesFit, change: Callable[[xr.Dataset], xr.Dataset | None]) -> bx.BayesFit:
-    """The posterior with the draws of the sampler's variables changed, or without them."""
-    groups = {node.path: node.to_dataset(inherit=False) for node in post.idata.subtree}
-    changed = change(groups.pop("/unconstrained_posterior"))
-    groups |= {} if changed is None else {"/unconstrained_posterior": changed}
-    return replace(post, idata=xr.DataTree.from_dict(groups))
-
-
-def apart(raw: xr.Dataset) -> xr.Dataset:
-    return raw.assign(sigma=raw["sigma"] * xr.DataArray([1.0, 1.0, 1.0, 3.0], dims="chain"))
 
 
 CHANGES: dict[str, Callable[[xr.Dataset], xr.Dataset | None]] = {
