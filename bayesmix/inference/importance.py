@@ -239,7 +239,7 @@ def _at_mode(log_density: LogDensity, near: Floats) -> _Proposal:
 
 
 def _curvature(value: LogDensity, at: Floats) -> Floats:
-    """Minus the matrix of second derivatives, by central differences, (d, d)."""
+    """Minus the matrix of second derivatives, by central differences, (d, d); that of the points beside an edge."""
     d, step = len(at), 0.02
     pairs = [(i, j) for i in range(d) for j in range(i + 1)]
     signs = ((1, 1), (1, -1), (-1, 1), (-1, -1))
@@ -247,7 +247,8 @@ def _curvature(value: LogDensity, at: Floats) -> Floats:
     around = value(np.array([at + a * unit[i] + b * unit[j] for i, j in pairs for a, b in signs]))
     found = np.zeros((d, d))
     for (i, j), (pp, pm, mp, mm) in zip(pairs, around.reshape(-1, 4), strict=True):
-        found[i, j] = found[j, i] = -(pp - pm - mp + mm) / (4 * step**2)
+        edge = min(pp, pm, mp, mm) <= _FAR_BELOW
+        found[i, j] = found[j, i] = float(i == j) if edge else -(pp - pm - mp + mm) / (4 * step**2)
     return np.nan_to_num(np.clip(found, -1e12, 1e12))
 
 
