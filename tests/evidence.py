@@ -52,3 +52,16 @@ def null_posterior(model: bx.Model, seed: int, draws: int = 1000) -> bx.BayesFit
     group = xr.Dataset({"sigma": (("chain", "draw"), sigma.reshape(4, draws))})
     groups = {node.path: node.to_dataset(inherit=False) for node in made.idata.subtree}
     return replace(made, idata=xr.DataTree.from_dict({**groups, "/unconstrained_posterior": group}))
+
+
+def with_raw(post: bx.BayesFit, change: Callable[[xr.Dataset], xr.Dataset | None]) -> bx.BayesFit:
+    """The posterior with the draws of the sampler's variables changed, or without them."""
+    groups = {node.path: node.to_dataset(inherit=False) for node in post.idata.subtree}
+    changed = change(groups.pop("/unconstrained_posterior"))
+    groups |= {} if changed is None else {"/unconstrained_posterior": changed}
+    return replace(post, idata=xr.DataTree.from_dict(groups))
+
+
+def apart(raw: xr.Dataset) -> xr.Dataset:
+    """Chains that have not met."""
+    return raw.assign(sigma=raw["sigma"] * xr.DataArray([1.0, 1.0, 1.0, 3.0], dims="chain"))

@@ -88,33 +88,40 @@ class Folded:
             found[variable.name] = value if variable.kind == "share" else value[:, 0]
         return found
 
-    def log_prior(self, points: Floats) -> Floats:
-        """Log density of the priors in these coordinates at (m, d) points, with every constant, (m,)."""
+    def log_priors(self, points: Floats) -> Floats:
+        """Log density of the prior of each coordinate at (m, d) points, with every constant, (m, d)."""
         known = _densities(self.design, self.priors, self.geometry)
         scales = self._r2_scales(points) if self.priors.r2 is not None else {}
-        total, at = np.zeros(len(points)), 0
+        found, at = np.empty(points.shape), 0
         for variable in self.variables:
-            part = points[:, at : at + variable.size]
+            own = slice(at, at + variable.size)
+            part = points[:, own]
             at += variable.size
             if variable.name in scales:
-                scale = scales[variable.name]
-                total += -0.5 * np.log(2 * np.pi) - np.log(scale) - 0.5 * (part[:, 0] / scale) ** 2
+                scale = scales[variable.name][:, None]
+                found[:, own] = -0.5 * np.log(2 * np.pi) - np.log(scale) - 0.5 * (part / scale) ** 2
                 continue
             prior = known[variable.name]
             if not isinstance(prior, Distribution):
                 a, b = prior
                 # log s and log(1 - s) of a share s; the density of its odds has one more of each than its own.
-                each = -a * np.logaddexp(0.0, -part) - b * np.logaddexp(0.0, part) - betaln(a, b)
-                total += each.sum(axis=1)
+                found[:, own] = -a * np.logaddexp(0.0, -part) - b * np.logaddexp(0.0, part) - betaln(a, b)
             elif variable.kind == "log":
-                total += prior.frozen().logpdf(np.exp(part[:, 0])) + part[:, 0]
+                found[:, own] = prior.frozen().logpdf(np.exp(part)) + part
             else:
-                total += prior.frozen().logpdf(part[:, 0])
-        return total
+                found[:, own] = prior.frozen().logpdf(part)
+        return found
+
+    def log_prior(self, points: Floats) -> Floats:
+        """Log density of the priors in these coordinates at (m, d) points, with every constant, (m,)."""
+        return np.asarray(self.log_priors(points).sum(axis=1))
 
     def log_likelihood(self, points: Floats) -> Floats:
         """log p(y | variance parameters, fixed effects that are sampled) at (m, d) points, (m,)."""
-        raw = self.values(points)
+        return self.log_likelihood_of(self.values(points))
+
+    def log_likelihood_of(self, raw: dict[str, Floats]) -> Floats:
+        """The same of numbers by name, (m,) or (m, size) each; sds may be 0."""
         variances = variance_draws(self.design, self.priors, self.geometry, raw)
         fixed = given_coefficient_draws(self.design, self.priors, self.geometry, raw)
         prior = beta_prior_vector(self.priors, user_coordinates(self.products), self.products)

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 
 from bayesmix.inference.distributions import Distribution
-from bayesmix.inference.fixed_given import fixed_given
-from bayesmix.inference.naming import given_name
+from bayesmix.inference.held import contrast_given
+from bayesmix.inference.importance import LARGEST_K, pareto_k
 from bayesmix.inference.prior_draws import log_marginal
 from bayesmix.inference.priors import Decov, IccPrior, stated_on
 from bayesmix.results.components import correlation
+from bayesmix.results.held_evidence import HeldEvidence, effects_are_sampled
 from bayesmix.results.parameters import all_draws
 from bayesmix.results.prior_density import (
     coefficient_prior,
@@ -39,8 +40,11 @@ EXACT = "rao-blackwell"
 KERNEL = "kernel"
 FEW = "rao-blackwell (few draws)"
 FAR = "kernel (too far)"
+IMPORTANCE = "importance"
 # Draws that must count for a mean, or lie near a value.
 LEAST_COUNTING = 50
+# Of a mean over draws whose relative error is larger the integral is tried.
+LARGEST_ERROR = 0.1
 
 # Draws for which an integral over the parameter is done, and points of each integral.
 NESTED_DRAWS, CROSSED_DRAWS, NODES = 500, 60, 32
@@ -48,47 +52,67 @@ NESTED_DRAWS, CROSSED_DRAWS, NODES = 500, 60, 32
 
 @dataclass(frozen=True)
 class Evidence:
-    """A Bayes factor as a mean over draws.
+    """A Bayes factor.
 
     Parameters
     ----------
-    ratios : (C, D) array
-        Posterior over prior density, of which the mean is the Bayes factor.
+    log_ratio : float
+        Its logarithm.
+    log_se : float
+        Monte Carlo error of that; not a number where there is none that could be trusted.
     method : str
-        ``"rao-blackwell"``: every draw contributes an exact conditional density, ``"(few draws)"`` where a handful
-        decides; ``"kernel"``: a kernel estimate, ``"(too far)"`` and nan where hardly a draw lies near.
+        ``"rao-blackwell"``: every draw contributes an exact conditional density; ``"kernel"``: a kernel estimate;
+        ``"importance"``: far from the draws, the integral over all other parameters over p(y). Where that can not be
+        done, ``"(few draws)"`` says that a handful decides, ``"(too far)"`` that hardly a draw lies near.
     """
 
-    ratios: Floats
+    log_ratio: float
+    log_se: float
     method: str
 
+    @property
+    def ratio(self) -> float:
+        """The factor itself; 0 and inf beyond what floats can hold."""
+        return float(np.exp(self.log_ratio)) if not self.log_ratio > 709 else float("inf")
 
-def contrast_evidence(post: PosteriorChecks, contrast: Floats, value: float) -> Evidence:
+    @property
+    def mcse(self) -> float:
+        """Monte Carlo error of the factor."""
+        return self.ratio * self.log_se
+
+    @property
+    def probability(self) -> float:
+        """That which goes with prior odds of 1."""
+        return float(expit(self.log_ratio))
+
+
+def contrast_evidence(post: PosteriorChecks, far: HeldEvidence, contrast: Floats, value: float) -> Evidence:
     """Evidence that a linear combination of the fixed effects has a value; normal given the variance parameters.
 
     One coefficient whose prior is not normal has, given everything else, a normal likelihood times that prior, whose
     integral is done by quadrature.
     """
     prior = contrast_log_prior(post, contrast, value)
-    if _is_sampled(post):
+    if effects_are_sampled(post):
         return _kernel(post.parameters.beta @ contrast, value, -np.inf, np.inf, prior)
+    near = contrast_near_draws(post, contrast, value, prior)
+    return near if _is_good(near) else _from_afar(far.contrast(contrast, value), near)
+
+
+def contrast_near_draws(post: PosteriorChecks, contrast: Floats, value: float, prior: float) -> Evidence:
+    """The mean of conditional densities over draws, over the prior's."""
     chosen = _thinned(post, 4000 if not post.design.crossed else NESTED_DRAWS)
-    found = fixed_given(post.products, coefficient_prior(post), chosen.covariances, chosen.sigma)
-    given = post.priors.numbers.given
-    if not given:
-        sd = np.linalg.norm(np.einsum("p,dpr->dr", contrast, found.root), axis=1)
-        density = stats.norm.logpdf(value, found.mean @ contrast, sd)
-        return _averaged(density - prior, chosen.shape)
-    A = stated_on(post.priors.numbers, post.products)
-    weights = np.linalg.solve(A.T, contrast)
-    root, mean = np.einsum("ij,djr->dir", A, found.root), found.mean @ A.T
-    own = [j for j in given if abs(weights[j]) > 1e-12 * np.abs(weights).max()]
-    others = [j for j in given if j not in own]
-    centre, sd = _conditional(mean, root @ np.swapaxes(root, -1, -2), weights, others, chosen.stated)
+    numbers = post.priors.numbers
+    centre, sd = contrast_given(
+        post.products, numbers, coefficient_prior(post), contrast, chosen.covariances, chosen.sigma, chosen.stated
+    )
+    density = stats.norm.logpdf(value, centre, sd)
+    weights = np.linalg.solve(stated_on(numbers, post.products).T, contrast)
+    own = [j for j in numbers.given if abs(weights[j]) > 1e-12 * np.abs(weights).max()]
     if not own:
-        return _averaged(stats.norm.logpdf(value, centre, sd) - prior, chosen.shape)
+        return _averaged(density - prior, chosen.shape)
     # The likelihood of the combination is normal; the prior of one coefficient, scaled, is its own.
-    alone, scale = post.priors.numbers.beta[own[0]], float(weights[own[0]])
+    alone, scale = numbers.beta[own[0]], float(weights[own[0]])
     assert isinstance(alone, Distribution)
     place, weight = _nodes(centre, sd)
     area = logsumexp(
@@ -98,22 +122,7 @@ def contrast_evidence(post: PosteriorChecks, contrast: Floats, value: float) -> 
         - np.log(abs(scale)),
         axis=0,
     )
-    return _averaged(stats.norm.logpdf(value, centre, sd) - area, chosen.shape)
-
-
-def _conditional(
-    mean: Floats, covariance: Floats, weights: Floats, others: list[int], stated: Floats
-) -> tuple[Floats, Floats]:
-    """Mean and sd (D,) of a combination of normals, given the values of some of them."""
-    centre = mean @ weights
-    variance = np.einsum("i,dij,j->d", weights, covariance, weights)
-    if others:
-        inner = covariance[:, others][:, :, others]
-        across = np.einsum("i,dij->dj", weights, covariance)[:, others]
-        gain = np.linalg.solve(inner, across[:, :, None])[:, :, 0]
-        centre = centre + np.einsum("dj,dj->d", gain, stated[:, others] - mean[:, others])
-        variance = variance - np.einsum("dj,dj->d", gain, across)
-    return centre, np.sqrt(variance)
+    return _averaged(density - area, chosen.shape)
 
 
 def _nodes(centre: Floats, sd: Floats) -> tuple[Floats, Floats]:
@@ -122,18 +131,28 @@ def _nodes(centre: Floats, sd: Floats) -> tuple[Floats, Floats]:
     return centre + 8 * place[:, None] * sd, 8 * weight[:, None] * sd
 
 
-def sd_evidence(post: PosteriorChecks, level: int | None, effect: int, value: float) -> Evidence:
-    """Evidence that a standard deviation (that of the residuals where level is None) has a value.
+def sd_evidence(post: PosteriorChecks, far: HeldEvidence, level: int | None, effect: int, value: float) -> Evidence:
+    """Evidence that a standard deviation (that of the residuals where level is None) has a value."""
+    prior = require_density(post, level, effect, value)
+    if effects_are_sampled(post) or _moves_others(post, level):
+        draws = post.parameters.sigma
+        if level is not None:
+            draws = np.sqrt(post.parameters.covariances[level][..., effect, effect])
+        near = _kernel(draws, value, 0.0, np.inf, prior)
+    else:
+        near = sd_near_draws(post, level, effect, value)
+    return near if _is_good(near) else _from_afar(far.sd(level, effect, value), near)
 
-    Given all other variance parameters, and fixed effects that are sampled, its density is likelihood times prior over
+
+def sd_near_draws(post: PosteriorChecks, level: int | None, effect: int, value: float) -> Evidence:
+    """The mean of conditional densities over draws, over the prior's.
+
+    Given all other variance parameters, and fixed effects that are sampled, the density is likelihood times prior over
     their integral, done by quadrature for each draw; all other effects are integrated out.
     """
     draws = post.parameters.sigma
     if level is not None:
         draws = np.sqrt(post.parameters.covariances[level][..., effect, effect])
-    prior = require_density(post, level, effect, value)
-    if _is_sampled(post) or _moves_others(post, level):
-        return _kernel(draws, value, 0.0, np.inf, prior)
     chosen = _thinned(post, CROSSED_DRAWS if post.design.crossed else NESTED_DRAWS)
     spread = float(np.ptp(draws))
     low, high = max(0.0, float(draws.min()) - spread / 2), float(draws.max()) + spread / 2
@@ -144,19 +163,38 @@ def sd_evidence(post: PosteriorChecks, level: int | None, effect: int, value: fl
     return _averaged(logs[-1] - area, chosen.shape)
 
 
-def _averaged(logs: Floats, shape: tuple[int, int]) -> Evidence:
-    """Ratios of exact conditional densities; said to rest on few where a handful of draws decides their mean."""
-    ratios = np.exp(logs)
-    total = float((ratios**2).sum())
-    few = total == 0 or float(ratios.sum()) ** 2 / total < LEAST_COUNTING
-    return Evidence(ratios.reshape(shape), FEW if few else EXACT)
-
-
-def correlation_evidence(post: PosteriorChecks, level: int, pair: tuple[int, int], value: float) -> Evidence:
+def correlation_evidence(
+    post: PosteriorChecks, far: HeldEvidence, level: int, pair: tuple[int, int], value: float
+) -> Evidence:
     """Evidence that a correlation has a value."""
     prior = correlation_log_prior(post, level, pair, value)
     draws = correlation(post.parameters.covariances[level], *pair)
-    return _kernel(draws, value, -1.0, 1.0, prior)
+    near = _kernel(draws, value, -1.0, 1.0, prior)
+    return near if _is_good(near) else _from_afar(far.correlation(level, pair, value), near)
+
+
+def _is_good(near: Evidence) -> bool:
+    """Whether enough draws lie near the value."""
+    return near.method == KERNEL or (near.method == EXACT and near.log_se <= LARGEST_ERROR)
+
+
+def _from_afar(found: tuple[float, float] | None, near: Evidence) -> Evidence:
+    """The integral, or what the draws say where there is none."""
+    return near if found is None else Evidence(*found, IMPORTANCE)
+
+
+def _averaged(logs: Floats, shape: tuple[int, int]) -> Evidence:
+    """The mean of exact conditional densities; without an error where a handful of draws decides it."""
+    top = float(logs.max())
+    if not np.isfinite(top):
+        return Evidence(-np.inf, np.nan, FEW)
+    ratios = np.exp(logs - top)
+    mean = float(ratios.mean())
+    value = float(np.log(mean)) + top
+    if mean**2 / float((ratios**2).mean()) * ratios.size < LEAST_COUNTING or pareto_k(logs) > LARGEST_K:
+        return Evidence(value, np.nan, FEW)
+    error = standard_error(ratios.reshape(shape)) if np.ptp(ratios) > 0 else 0.0
+    return Evidence(value, error / mean, EXACT)
 
 
 def standard_error(values: Floats) -> float:
@@ -191,12 +229,6 @@ def _thinned(post: PosteriorChecks, limit: int) -> _Chosen:
     beta = all_draws(found.beta[:, ::step])
     stated = beta @ stated_on(post.priors.numbers, post.products).T
     return _Chosen(covariances, kept.ravel(), stated, kept.shape)
-
-
-def _is_sampled(post: PosteriorChecks) -> bool:
-    """Whether effects of crossed levels were sampled, because integrating them out takes too long at every draw."""
-    raw = post.idata["unconstrained_posterior"]
-    return any(given_name(level.name) in raw for level in post.design.levels)
 
 
 def _moves_others(post: PosteriorChecks, level: int | None) -> bool:
@@ -235,5 +267,6 @@ def _kernel(draws: Floats, value: float, low: float, high: float, log_prior: flo
         if np.isfinite(bound):
             terms = terms + stats.norm.pdf(value, 2 * bound - draws, width)
     if np.count_nonzero(np.abs(flat - value) < 2 * width) < LEAST_COUNTING:
-        return Evidence(np.full(draws.shape, np.nan), FAR)
-    return Evidence(np.asarray(terms) / np.exp(log_prior), KERNEL)
+        return Evidence(np.nan, np.nan, FAR)
+    mean = float(np.mean(terms))
+    return Evidence(float(np.log(mean)) - log_prior, standard_error(terms) / mean, KERNEL)

@@ -6,12 +6,14 @@ import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
 
-from bayesmix.design import Design
+from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError, BayesmixWarning, PriorError
 from bayesmix.inference.bridge import BridgeEstimate, bridge
 from bayesmix.inference.distributions import Flat
-from bayesmix.inference.folded import fold
+from bayesmix.inference.folded import Folded, fold
 from bayesmix.inference.geometry import LARGEST_BLOCK
 from bayesmix.inference.naming import sd_name
 from bayesmix.inference.priors import Priors
@@ -119,12 +121,7 @@ def marginal_likelihood(post: ModelEvidence, seed: int | None, draws: int | None
                 f"{name}={value!r}.", f"Expected a whole number of at least {least}.", f"Correct {name}."
             )
     require_all_proper(post.design, post.priors.numbers)
-    sampled = _sampled(post)
-    folded = fold(post.design, post.products, post.priors.numbers, sampled)
-    missing = [variable.name for variable in folded.variables if variable.name not in _readable(post.design, sampled)]
-    if missing:
-        raise _without_draws(f"no '{missing[0]}' in 'unconstrained_posterior'")
-    points = folded.coordinates(sampled)
+    folded, points = folded_draws(post.design, post.products, post.priors.numbers, post.idata)
     of_each = max(1, (draws or _usual_limit(post)) // points.shape[0])
     step = -(-points.shape[1] // of_each)
     with one_blas_thread():
@@ -147,11 +144,29 @@ def _usual_limit(post: ModelEvidence) -> int:
     return MOST_WITH_BLOCK if block > LARGEST_BLOCK else MOST_DRAWS
 
 
-def _sampled(post: ModelEvidence) -> dict[str, Any]:
+def folded_draws(
+    design: Design, products: CrossProducts, priors: Priors, idata: xr.DataTree
+) -> tuple[Folded, NDArray[np.float64]]:
+    """A posterior in folded coordinates and its draws in them, (C, D, d).
+
+    Raises
+    ------
+    ArgumentError
+        Draws that were removed.
+    """
+    sampled = _sampled(idata)
+    folded = fold(design, products, priors, sampled)
+    missing = [variable.name for variable in folded.variables if variable.name not in _readable(design, sampled)]
+    if missing:
+        raise _without_draws(f"no '{missing[0]}' in 'unconstrained_posterior'")
+    return folded, folded.coordinates(sampled)
+
+
+def _sampled(idata: xr.DataTree) -> dict[str, Any]:
     """Draws of the sampler's variables, (C, D) or (C, D, size)."""
-    if "unconstrained_posterior" not in post.idata.children:
+    if "unconstrained_posterior" not in idata.children:
         raise _without_draws("no group 'unconstrained_posterior'")
-    raw = post.idata["unconstrained_posterior"].to_dataset()
+    raw = idata["unconstrained_posterior"].to_dataset()
     return {str(name): raw[name].to_numpy() for name in raw.data_vars}
 
 

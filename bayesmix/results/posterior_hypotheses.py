@@ -22,6 +22,7 @@ from bayesmix.results.evidence import (
     sd_evidence,
     standard_error,
 )
+from bayesmix.results.held_evidence import HeldEvidence
 from bayesmix.results.hypotheses import vocabulary
 from bayesmix.results.shares import average_icc
 from bayesmix.results.statements import Expression, Parameter, Statement, read_statements
@@ -55,7 +56,8 @@ def hypothesis_table(
         return hand_out(post, values, labels, prob, draws)
     table = hand_out(post, values, labels, prob, draws)
     table.insert(1, "sd", values.reshape(-1, len(found)).std(axis=0, ddof=1))
-    rows = [_weigh(post, one, values[..., place]) for place, one in enumerate(found)]
+    far = HeldEvidence(post)
+    rows = [_weigh(post, far, one, values[..., place]) for place, one in enumerate(found)]
     return table.assign(**pd.DataFrame(rows, index=table.index))
 
 
@@ -70,12 +72,11 @@ def _require_content(statement: Statement) -> None:
         )
 
 
-def _weigh(post: PosteriorChecks, statement: Statement, difference: Floats) -> dict[str, Any]:
+def _weigh(post: PosteriorChecks, far: HeldEvidence, statement: Statement, difference: Floats) -> dict[str, Any]:
     """Probability and evidence of one hypothesis, and where they are from."""
     if statement.relation == "=":
-        found = _equality(post, statement)
-        ratio = float(found.ratios.mean())
-        probability, error, method = ratio / (1 + ratio), standard_error(found.ratios), found.method
+        found = _equality(post, far, statement)
+        probability, ratio, error, method = found.probability, found.ratio, found.mcse, found.method
     else:
         holds = (difference > 0 if statement.relation == ">" else difference < 0).astype(float)
         probability, method = float(holds.mean()), COUNTED
@@ -84,12 +85,12 @@ def _weigh(post: PosteriorChecks, statement: Statement, difference: Floats) -> d
     return {"probability": probability, "evidence_ratio": ratio, "mcse": error, "method": method}
 
 
-def _equality(post: PosteriorChecks, statement: Statement) -> Evidence:
+def _equality(post: PosteriorChecks, far: HeldEvidence, statement: Statement) -> Evidence:
     """Posterior over prior density of what is said to have one value."""
     left, right = statement.left, statement.right
     if left.linear is not None and right.linear is not None:
         rest = left.linear - right.linear
-        return contrast_evidence(post, rest[:-1], -float(rest[-1]))
+        return contrast_evidence(post, far, rest[:-1], -float(rest[-1]))
     one, value = (left, right.constant) if left.parameter is not None else (right, left.constant)
     if one.parameter is None or value is None:
         raise ArgumentError(
@@ -101,10 +102,10 @@ def _equality(post: PosteriorChecks, statement: Statement) -> Evidence:
     if level is not None and one.parameter.is_correlation:
         if not -1 < value < 1:
             raise _outside(statement, "correlation", value, "Write one between -1 and 1.")
-        return correlation_evidence(post, level, effects, value)
+        return correlation_evidence(post, far, level, effects, value)
     if not (value > 0 or (value == 0 and level is not None)):
         raise _outside(statement, "standard deviation", value, "Write a positive number.")
-    return sd_evidence(post, level, effects[0], value)
+    return sd_evidence(post, far, level, effects[0], value)
 
 
 def _outside(statement: Statement, what: str, value: float, remedy: str) -> ArgumentError:

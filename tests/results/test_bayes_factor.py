@@ -209,7 +209,7 @@ def test_slope_variance_and_correlation() -> None:
     """Savage and Dickey need the smaller model to be the larger one at a value, all other priors the same.
 
     For an sd of 0 that is the model without the effect, as the correlation then has no say; for a correlation of 0 it
-    is ``||``. Weak slopes, so that draws lie near both values: with sleepstudy's own, hardly any is near an sd of 0.
+    is ``||``. Weak slopes, so that draws lie near both values.
     """
     data = weak_slopes(3)
     slopes = {"both": "(Days | Subject)", "apart": "(Days || Subject)", "none": "(1 | Subject)"}
@@ -233,15 +233,31 @@ def test_slope_variance_and_correlation() -> None:
     assert abs(np.log(apart["evidence_ratio"]) - found.log) < 3 * error
 
 
+@pytest.mark.slow  # three graphs
+@pytest.mark.parametrize("bar", ["|", "||"])
+def test_overwhelming_evidence(bar: str, dataset: Dataset) -> None:
+    """Of sleepstudy's slopes, and of their mean: far from all draws, where few conditional densities count."""
+    data = dataset("sleepstudy")
+    whole, level, fixed = (
+        bx.Model(f"Reaction ~ {terms}", data).sample(seed=7, progress=False)
+        for terms in (f"Days + (Days {bar} Subject)", "Days + (1 | Subject)", f"1 + (Days {bar} Subject)")
+    )
+    table = whole.hypothesis(["sd(Days) = 0", "Days = 0"])
+    assert list(table["method"]) == ["importance"] * 2
+    for (_, row), small in zip(table.iterrows(), (level, fixed), strict=True):
+        found = bx.bayes_factor(whole, small, seed=8)
+        error = np.hypot(row["mcse"] / row["evidence_ratio"], found.se)
+        assert abs(-np.log(row["evidence_ratio"]) - found.log) < 3 * error
+        assert error < 0.02
+        assert "very strong evidence for" in found.in_words()
+
+
 @pytest.mark.slow  # one graph
-def test_overwhelming_evidence(sleepstudy: Fits, dataset: Dataset) -> None:
-    """Of sleepstudy's slopes: draws near 0 are so few that the density there is known to its order of magnitude."""
-    small = bx.Model("Reaction ~ Days + (1 | Subject)", dataset("sleepstudy")).sample(seed=7, progress=False)
-    found = bx.bayes_factor(sleepstudy.post, small, seed=7)
-    assert found.se < 0.02
-    assert "very strong evidence for 'Reaction ~ Days + (Days | Subject)'" in repr(found)
-    row = sleepstudy.post.hypothesis("sd(Days) = 0").iloc[0]
-    if "few" in row["method"]:
-        assert abs(-np.log(row["evidence_ratio"]) - found.log) < 0.25 * found.log
-    else:
-        assert abs(-np.log(row["evidence_ratio"]) - found.log) < 4 * row["mcse"] / row["evidence_ratio"] + 4 * found.se
+def test_a_slope_far_out(hsb_fits: Fits, dataset: Dataset) -> None:
+    """A hundred log units from all draws."""
+    small = bx.Model("math ~ 1 + (ses | school)", dataset("hsb")).sample(seed=7, progress=False)
+    found = bx.bayes_factor(hsb_fits.post, small, seed=8)
+    row = hsb_fits.post.hypothesis("ses = 0").iloc[0]
+    error = np.hypot(row["mcse"] / row["evidence_ratio"], found.se)
+    assert abs(-np.log(row["evidence_ratio"]) - found.log) < 3 * error
+    assert error < 0.05

@@ -22,7 +22,7 @@ from bayesmix.results import marginal_likelihood
 from bayesmix.results.marginal_likelihood import LogMarginalLikelihood
 from tests import dense
 from tests.bayes import Fits, dense_problem, user_prior
-from tests.evidence import null_posterior, one_way, over_quantiles
+from tests.evidence import apart, null_posterior, one_way, over_quantiles, with_raw
 from tests.fabricated import fabricated
 from tests.frames import random_frame
 
@@ -31,14 +31,6 @@ Dataset = Callable[[str], pd.DataFrame]
 
 def half_t(scale: float) -> Callable[[np.ndarray], np.ndarray]:
     return lambda share: stats.t.ppf((1 + share) / 2, 4, scale=scale)
-
-
-def with_raw(post: bx.BayesFit, change: Callable[[xr.Dataset], xr.Dataset | None]) -> bx.BayesFit:
-    """The posterior with the draws of the sampler's variables changed, or without them."""
-    groups = {node.path: node.to_dataset(inherit=False) for node in post.idata.subtree}
-    changed = change(groups.pop("/unconstrained_posterior"))
-    groups |= {} if changed is None else {"/unconstrained_posterior": changed}
-    return replace(post, idata=xr.DataTree.from_dict(groups))
 
 
 # Quadrature
@@ -252,9 +244,6 @@ def test_chains_that_did_not_mix(dyestuff: Fits) -> None:
         values = raw["sigma"].to_numpy().copy()
         values[2] = values[2, 0]
         return raw.assign(sigma=(("chain", "draw"), values))
-
-    def apart(raw: xr.Dataset) -> xr.Dataset:
-        return raw.assign(sigma=raw["sigma"] * xr.DataArray([1.0, 1.0, 1.0, 3.0], dims="chain"))
 
     with pytest.raises(ConvergenceError, match="does not move"):
         with_raw(dyestuff.post, frozen).log_marginal_likelihood()

@@ -55,9 +55,11 @@ class PosteriorChecks(Core):
             For ``<`` and ``>`` the evidence ratio is the posterior odds, counted over draws. For ``=`` it is the Bayes
             factor for equality, posterior over prior density (Savage and Dickey), and the probability the one that
             goes with prior odds of 1; the method says whether exact conditional densities were averaged
-            (``rao-blackwell``; with ``(few draws)`` take the ratio for its order of magnitude) or a kernel was used
-            (``kernel``; ``(too far)`` and nan where hardly a draw lies near the value). mcse is the Monte Carlo error
-            of the evidence ratio (of a kernel without its bias).
+            (``rao-blackwell``), a kernel was used (``kernel``), or, where too few draws count for either, prior times
+            likelihood was integrated with the value held, by importance sampling, and divided by p(y)
+            (``importance``). Where that can not be done, as of crossed effects that were sampled for their number,
+            ``(few draws)`` leaves the order of magnitude, and ``(too far)`` nothing. mcse is the Monte Carlo error of
+            the evidence ratio (of a kernel without its bias), nan where there is none to be trusted.
 
         Raises
         ------
@@ -68,7 +70,7 @@ class PosteriorChecks(Core):
 
         References
         ----------
-        Dickey (1971), Ann. Math. Statist. 42:204-223.
+        Dickey (1971), Ann. Math. Statist. 42:204-223; Geweke (1989), Econometrica 57:1317-1339, section 5.
 
         Examples
         --------
