@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError, BayesmixError
 from bayesmix.inference.ml import MlSolution
-from bayesmix.results.evidence import sd_evidence, standard_error
+from bayesmix.results.evidence import sd_evidence
+from bayesmix.results.held_evidence import HeldEvidence
 from bayesmix.results.homogeneity_table import homogeneity_table
 from bayesmix.results.random_terms import Reduction, bar_text, ratio_test_without, term_labels
 
@@ -65,12 +66,12 @@ def boundary_of_draws(post: PosteriorDiagnosis, solution: MlSolution | BayesmixE
     limits = effect_limits(design, float(post.parameters.sigma.mean()), eps)
     draws = [np.sqrt(np.einsum("...aa->...a", sigma)) for sigma in post.parameters.covariances]
     frame, reasons = _tests(design, post.products, solution, [sd.mean(axis=(0, 1)) for sd in draws])
-    rows = []
+    rows, far = [], HeldEvidence(post)
     for number, level in enumerate(design.levels):
         for a, name in enumerate(level.effect_names):
             limit = float(limits[number][a])
             below = float((draws[number][..., a] < limit).mean())
-            factor, error, reason = _evidence(post, number, a, draws[number][..., a])
+            factor, error, reason = _evidence(post, far, number, a, draws[number][..., a])
             rows.append([limit, below, factor, error])
             if reason:
                 reasons.append(f"bf_zero of {name} at {level.name}: {reason}")
@@ -173,7 +174,9 @@ def without_effect(design: Design, number: int, effect: int) -> Reduction:
     return Reduction(level.effect_names[effect], start, " + ".join(bars), basis, tuple(blocks))
 
 
-def _evidence(post: PosteriorDiagnosis, number: int, effect: int, draws: Floats) -> tuple[float, float, str]:
+def _evidence(
+    post: PosteriorDiagnosis, far: HeldEvidence, number: int, effect: int, draws: Floats
+) -> tuple[float, float, str]:
     """The Bayes factor for sd = 0, its Monte Carlo error, and why there is none."""
     level = post.design.levels[number]
     size = sum(len(other.grouping.labels) * len(other.effects) for other in post.design.levels)
@@ -186,12 +189,11 @@ def _evidence(post: PosteriorDiagnosis, number: int, effect: int, draws: Floats)
             f"next to 0, the draws are {away:.0f} sds from there; post.hypothesis('{asked}') gives it.",
         )
     try:
-        found = sd_evidence(post, number, effect, 0.0)
+        found = sd_evidence(post, far, number, effect, 0.0)
     except BayesmixError as problem:
         return np.nan, np.nan, f"{problem.found} {problem.expected}"
-    factor = float(found.ratios.mean())
     reason = "" if "(" not in found.method else f"{found.method}: take it for its order of magnitude."
-    return factor, standard_error(found.ratios), reason if np.isfinite(factor) else "hardly a draw lies near 0."
+    return found.ratio, found.mcse, reason if np.isfinite(found.ratio) else "hardly a draw lies near 0."
 
 
 def _finished(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
