@@ -31,8 +31,8 @@ def checking_cell(name: str) -> str:
     return cell
 
 
-def test_eight_chapters_are_there_in_order() -> None:
-    assert [path.name[0] for path in NOTEBOOKS] == list("123456788")
+def test_nine_chapters_are_there_in_order() -> None:
+    assert [path.name[0] for path in NOTEBOOKS] == list("1234567889")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
