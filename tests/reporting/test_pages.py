@@ -402,7 +402,7 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         both = request.getfixturevalue("hsb_fits")
         return bx.report(both.reml, both.post, path=path), 6
     if request.param == "crossed":
-        return bx.report(request.getfixturevalue("crossed"), path=path), 4
+        return bx.report(request.getfixturevalue("crossed"), path=path), 6
     model = request.getfixturevalue("egsingle_model")
     post = model.sample(draws=100, tune=150, chains=2, seed=1, group_effects="summary", progress=False)
     return bx.report(model.reml(), post, path=path), 8
