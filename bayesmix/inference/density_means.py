@@ -11,8 +11,8 @@ from bayesmix.inference.bridge import effective_draws, relative_variance
 
 Floats = NDArray[np.float64]
 
-# In log units; as much of the density is a tenth of it.
-LARGEST_ERROR = 0.1
+# In log units: small beside differences of 4, below which models are said to predict alike.
+LARGEST_ERROR = 0.2
 # Of fewer draws the tail has fewer than six values, to which no Pareto distribution is fitted.
 LEAST_DRAWS = 30
 

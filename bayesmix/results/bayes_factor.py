@@ -136,8 +136,8 @@ def bayes_factor(
     Parameters
     ----------
     post1, post0 : BayesFit
-        Two posteriors under proper priors. Priors of parameters that both have should be the same, and those of the others
-        be meant: they decide.
+        Two posteriors under proper priors. Priors of parameters that both have should be the same, and those of the
+        others be meant: they decide.
     seed : int, optional
         As of :meth:`BayesFit.log_marginal_likelihood`.
 
@@ -171,8 +171,8 @@ def bayes_factor(
         raise ArgumentError(
             f"bayes_factor was given {_kinds(given)}.",
             "Expected two posteriors.",
-            "Write bx.bayes_factor(post1, post0); more than two models, or models by name, are for "
-            "bx.model_probabilities({...}).",
+            "Write bx.bayes_factor(post1, post0) with what model.sample() returned; more than two models, or models by "
+            "name, are for bx.model_probabilities({...}).",
         )
     assert post0 is not None
     for fit in given:

@@ -41,7 +41,8 @@ def loo_compare(
         Posteriors, whose ``loo(by)`` is taken; or what ``loo``, ``waic`` or ``kfold`` returned, all of one kind, and of
         ``kfold`` of the same folds.
     by : str, optional
-        The level whose groups are left out of the posteriors; by itself rows are. Estimates must have left out the same.
+        The level whose groups are left out of the posteriors; by itself rows are. Estimates must have left out
+        the same.
     progress : bool
         As of :meth:`BayesFit.loo`.
 
@@ -124,8 +125,9 @@ def _require_models(models: Any) -> None:
 
 def _require_comparable(models: Mapping[str, BayesFit | ELPDData], by: str | None) -> None:
     """Refuse, before anything is computed, posteriors and estimates that do not leave out the same."""
-    found = {}
+    found, kinds = {}, {}
     for name, model in models.items():
+        kinds[name] = "loo" if isinstance(model, BayesFit) else model.kind
         if isinstance(model, BayesFit):
             found[name] = marks(model.design, ready_units(model, by, name))
             continue
@@ -139,19 +141,26 @@ def _require_comparable(models: Mapping[str, BayesFit | ELPDData], by: str | Non
             )
     first, *others = found.items()
     for name, own in others:
+        if kinds[name] != kinds[first[0]]:
+            raise ArgumentError(
+                f"'{first[0]}' is {kinds[first[0]]} and '{name}' is {kinds[name]}.",
+                "Expected estimates of one kind; of a posterior it is loo.",
+                "Use the same method for all.",
+            )
         _require_marks(first[0], first[1], name, own)
 
 
 def _require_same(found: Mapping[str, ELPDData]) -> None:
-    """Refuse estimates of different kinds, or of different rows, groups or folds."""
+    """Refuse estimates on another scale, or of different rows, groups or folds."""
+    for name, result in found.items():
+        if getattr(result, "scale", "log") != "log":
+            raise ArgumentError(
+                f"'{name}' is on the scale {result.scale}.",
+                "Expected estimates on the log scale.",
+                'Compute it with scale="log".',
+            )
     first, *others = found.items()
     for name, result in others:
-        if result.kind != first[1].kind or getattr(result, "scale", "log") != "log":
-            raise ArgumentError(
-                f"'{first[0]}' is {first[1].kind} and '{name}' is {result.kind}.",
-                "Expected estimates of one kind, on the log scale.",
-                "Use the same method for all.",
-            )
         _require_folds(first[0], first[1], name, result)
         if np.size(first[1].elpd_i) != np.size(result.elpd_i) or not _same_labels(first[1].elpd_i, result.elpd_i):
             raise ArgumentError(

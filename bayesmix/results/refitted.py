@@ -170,7 +170,7 @@ def say_doubtful(listed: str, some: int) -> None:
     """Estimates from refits that are uncertain themselves."""
     warn_caller(
         f"{listed} {'is' if some == 1 else 'are'} predicted by the posterior sampled without "
-        f"{'it' if some == 1 else 'them'} with a Monte Carlo error above {LARGEST_ERROR}, or one that can not be told (a "
-        "high Pareto k of the densities); elpd_i['mcse'] has the errors. Sample the model with more draws and call "
+        f"{'it' if some == 1 else 'them'} with a Monte Carlo error above {LARGEST_ERROR}, or one that can not be told "
+        "(a high Pareto k of the densities); elpd_i['mcse'] has the errors. Sample the model with more draws and call "
         "again: refits take as many."
     )

@@ -56,7 +56,7 @@ class CrossValidation(Core):
         reloo : bool
             Sample the model again without each row or group whose Pareto k is too high, with the same numbers in the
             priors and at least 4,000 draws. The estimate is then exact but for its Monte Carlo error, which
-            ``elpd_i["mcse"]`` has, and its k is set to 0: there are no weights any more. Where the error exceeds 0.1,
+            ``elpd_i["mcse"]`` has, and its k is set to 0: there are no weights any more. Where the error exceeds 0.2,
             or the largest densities over the refit's own draws have too heavy a tail to tell, k is that of these
             densities instead, and a warning says so.
         seed : int, optional
@@ -162,7 +162,7 @@ class CrossValidation(Core):
         Warns
         -----
         BayesmixWarning
-            Folds that failed, and estimates whose Monte Carlo error exceeds 0.1.
+            Folds that failed, and estimates whose Monte Carlo error exceeds 0.2.
 
         Raises
         ------
