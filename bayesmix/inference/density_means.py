@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 # In log units: small beside differences of 4, below which models are said to predict alike.
 LARGEST_ERROR = 0.2
+# Of densities with too heavy a tail an error of a fifth shows as anything from a tenth to a third.
+_HIDDEN = 4.0
 # Of fewer draws the tail has fewer than six values, to which no Pareto distribution is fitted.
 LEAST_DRAWS = 30
 
@@ -42,7 +44,8 @@ class DensityMeans:
     @property
     def doubtful(self) -> NDArray[np.bool_]:
         """Which of them may be off by more than a little."""
-        return ~(self.mcse <= LARGEST_ERROR) | (self.k > self.good_k)
+        heavy = self.k > self.good_k
+        return ~(self.mcse <= np.where(heavy, LARGEST_ERROR / _HIDDEN, LARGEST_ERROR))
 
 
 def good_shape(n_draws: int) -> float:

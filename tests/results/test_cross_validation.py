@@ -174,6 +174,16 @@ def test_too_few_draws(rng: np.random.Generator) -> None:
     post = fabricated(bx.Model("y ~ x + (1 | top)", random_frame(rng)), rng)
     with pytest.raises(ArgumentError, match="The posterior has 10 draws"):
         post.loo()
+    model = bx.Model("y ~ x", random_frame(rng))
+    sigma = rng.gamma(200, 0.01, size=30)
+    with pytest.raises(ArgumentError, match=r"The posterior has 29 draws\. Expected at least 30"):
+        fabricated(model, rng, chains=1, draws=29, sigma=sigma[:29]).loo()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = fabricated(model, rng, chains=1, draws=30, sigma=sigma).loo()
+    assert np.isfinite(found.pareto_k).all()
+    assert all("Of 30 draws a k up to 0.32 is good" in str(each.message) for each in said)
+    assert all("sample more draws" in str(each.message) for each in said)
 
 
 def test_frozen_draws(rng: np.random.Generator) -> None:
@@ -325,6 +335,7 @@ WRONG = [
     (lambda p: p.loo(seed=-1), ArgumentError, "seed=-1"),
     (lambda p: p.loo(seed="a"), ArgumentError, "seed='a'"),
     (lambda p: p.waic(by="subject"), ArgumentError, "Did you mean 'Subject'"),
+    (lambda p: p.waic(progress="no"), ArgumentError, "progress='no'. Expected True or False"),
     (lambda p: p.waic(pointwise=True), ArgumentError, "elpd_i"),
     (lambda p: p.kfold("Subject", k=19), ArgumentError, "k=19, and there are 18 groups of Subject"),
     (lambda p: p.kfold(k=181), ArgumentError, "180 rows"),

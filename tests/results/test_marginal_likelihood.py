@@ -41,6 +41,14 @@ def with_raw(post: bx.BayesFit, change: Callable[[xr.Dataset], xr.Dataset | None
     return replace(post, idata=xr.DataTree.from_dict(groups))
 
 
+def test_one_chain(dyestuff: Fits) -> None:
+    """One chain of four: the same number, within its error."""
+    whole = dyestuff.post.log_marginal_likelihood(seed=1)
+    one = replace(dyestuff.post, idata=dyestuff.post.idata.isel(chain=[2])).log_marginal_likelihood(seed=1)
+    assert one.draws == 1000
+    assert abs(one - whole) < 4 * np.hypot(one.se, whole.se) < 0.1
+
+
 # Quadrature
 
 
