@@ -410,7 +410,7 @@ def against_refits(model: bx.Model, post: bx.BayesFit, frame: pd.DataFrame, grou
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BayesmixWarning)
             plain = post.loo(by=level)
-        found = post.loo(by=level, reloo=True, seed=8, progress=False).elpd_i.to_numpy()
+            found = post.loo(by=level, reloo=True, seed=8, progress=False).elpd_i.to_numpy()
         units = left_out.pick_units(model.design, level)
         inverse = -log_predictive(model.design, model.products, model.priors.numbers, hyperparameters(post), units)
         hands = [by_hand(model, frame, g) for g in groups]
