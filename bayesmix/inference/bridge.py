@@ -23,6 +23,8 @@ LogDensity = Callable[[Floats], Floats]
 LARGEST_R_HAT = 1.1
 # Draws in each half for every coordinate, below which the proposal is a guess.
 LEAST_PER_COORDINATE = 10
+# And in each half of each chain.
+_LEAST_IN_HALF = 4
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,13 @@ def bridge(log_density: LogDensity, draws: Floats, rng: np.random.Generator) -> 
     """
     n_chains, n_draws, d = draws.shape
     middle = n_draws // 2
-    if n_chains * middle < LEAST_PER_COORDINATE * d or middle < 4:
+    least = 2 * max(_LEAST_IN_HALF, -(-LEAST_PER_COORDINATE * d // n_chains))
+    if n_draws < least:
         raise ArgumentError(
-            f"There are {n_chains} chains of {n_draws} draws of {d} coordinates.",
-            f"Expected at least {max(2 * LEAST_PER_COORDINATE * d, 8 * n_chains)} draws in all, 8 in each chain.",
-            "Sample more draws.",
+            f"There {'is 1 chain' if n_chains == 1 else f'are {n_chains} chains'} of {n_draws} draws of {d} "
+            f"parameter{'s' * (d != 1)}.",
+            f"Expected at least {least} draws in each chain, {n_chains * least} in all.",
+            "Sample more draws, and use all of them.",
         )
     require_mixed(draws)
     halves = (draws[:, :middle], draws[:, middle:])
@@ -129,7 +133,7 @@ def bridge(log_density: LogDensity, draws: Floats, rng: np.random.Generator) -> 
 
 
 def require_mixed(draws: Floats) -> None:
-    """Refuse chains that are in different places, or that do not move.
+    """Refuse chains that are in different places, or that do not move; of one chain, its halves.
 
     Parameters
     ----------
@@ -148,10 +152,14 @@ def require_mixed(draws: Floats) -> None:
             "Expected chains that each go over the whole posterior.",
             "Sample again, with another seed and target_accept=0.95.",
         )
+    alone = len(draws) == 1
+    if alone:  # R-hat is of two chains at least
+        middle = draws.shape[1] // 2
+        draws = np.concatenate([draws[:, :middle], draws[:, middle : 2 * middle]])
     worst = max(float(np.asarray(arviz_stats.rhat(draws[:, :, k]))) for k in range(draws.shape[2]))
     if not worst <= LARGEST_R_HAT:
         raise ConvergenceError(
-            f"The chains do not agree: R-hat is {worst:.3g}.",
+            f"The {'two halves of the chain' if alone else 'chains'} do not agree: R-hat is {worst:.3g}.",
             f"Expected at most {LARGEST_R_HAT}: an integral needs draws of the whole posterior.",
             "Sample with a longer tune= and target_accept=0.95, and look at the chains.",
         )

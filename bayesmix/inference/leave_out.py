@@ -22,6 +22,7 @@ from bayesmix.design.subset import inner_rows, lowest_groups, without_rows
 from bayesmix.errors import DesignError
 from bayesmix.inference.fixed_given import inner_roots
 from bayesmix.inference.leave_out_crossed import crossed_densities, integrated_part
+from bayesmix.inference.long_compilation import told_while_compiling
 from bayesmix.inference.priors import Priors, beta_prior_vector
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.likelihood.coordinates import Coordinates, user_coordinates
@@ -90,6 +91,7 @@ def log_predictive(
     units: Units,
     chosen: Integers | None = None,
     kept: Flags | None = None,
+    progress: bool = False,
 ) -> Floats:
     """log p(y_g | other rows, draw) of groups or rows, densities in the user's units.
 
@@ -103,6 +105,8 @@ def log_predictive(
         Which of the units; all by default.
     kept : (n,) bool array, optional
         Rows that are known; none of them may be of a unit chosen. By default, for each unit all rows but its own.
+    progress : bool
+        Say so where the kernel has to be compiled first.
 
     Returns
     -------
@@ -115,9 +119,11 @@ def log_predictive(
         with one_blas_thread():
             out = crossed_densities(design, products, priors, draws, W, units.codes, chosen, kept)
     elif units.level is None:
-        out = _of_rows(design, products, priors, draws, W, chosen, kept)
+        with told_while_compiling(row_densities, progress):
+            out = _of_rows(design, products, priors, draws, W, chosen, kept)
     else:
-        out = _of_groups(design, products, priors, draws, W, units.level, chosen, kept)
+        with told_while_compiling(group_densities, progress):
+            out = _of_groups(design, products, priors, draws, W, units.level, chosen, kept)
     logs = np.full(design.n, -np.log(products.response_scale))
     if design.weights is not None:
         logs += np.log(design.weights) / 2

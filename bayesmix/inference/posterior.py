@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
 from bayesmix.errors import ArgumentError
@@ -18,7 +19,7 @@ from bayesmix.inference.draws import (
     given_draws,
     variance_draws,
 )
-from bayesmix.inference.geometry import choose_geometry
+from bayesmix.inference.geometry import Geometry, choose_geometry
 from bayesmix.inference.graph import marginal_graph
 from bayesmix.inference.ml import MlSolution
 from bayesmix.inference.naming import require_distinct
@@ -28,8 +29,25 @@ from bayesmix.inference.sampling import RawDraws, Settings, sample_graph
 from bayesmix.inference.threads import one_blas_thread
 from bayesmix.inference.variables import FreeVariable, free_variables, starting_values
 
+Floats = NDArray[np.float64]
+
 # Draws of group effects beyond this are kept only on request.
 KEPT_BYTES = 200_000_000
+
+
+@dataclass(frozen=True)
+class SamplingPlan:
+    """How a posterior is sampled, and near which values its chains start.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    start : list of arrays
+        Values of the free variables, in their order.
+    """
+
+    geometry: Geometry
+    start: list[Floats]
 
 
 @dataclass(frozen=True)
@@ -70,11 +88,32 @@ def draw_posterior(
         Keep the draws of the group effects, only their means and sds (``"summary"``, False), or decide by size.
     """
     keep = _keep_effects(group_effects, products, settings)
-    if priors.r2 is not None and settings.target_accept is None:  # little R2 leaves coefficients a narrow neck
-        settings = replace(settings, target_accept=0.95)
     require_distinct(design.fixed_names)
     require_proper(priors, design, products)
+    return draw_by_plan(design, products, priors, plan_sampling(design, products, priors, solution), settings, keep)
+
+
+def plan_sampling(design: Design, products: CrossProducts, priors: Priors, solution: MlSolution) -> SamplingPlan:
+    """Geometry and start from the REML estimate."""
     geometry = choose_geometry(products, solution, priors)
+    return SamplingPlan(geometry, starting_values(design, products, solution, priors, geometry))
+
+
+def draw_by_plan(
+    design: Design, products: CrossProducts, priors: Priors, plan: SamplingPlan, settings: Settings, keep: bool
+) -> PosteriorDraws:
+    """Sample the marginal graph from a plan, which may be that of other rows, and complete the draws.
+
+    The posterior must be proper; an estimate from these products need not exist.
+
+    Parameters
+    ----------
+    keep : bool
+        Keep the draws of the group effects.
+    """
+    if priors.r2 is not None and settings.target_accept is None:  # little R2 leaves coefficients a narrow neck
+        settings = replace(settings, target_accept=0.95)
+    geometry = plan.geometry
     variables = free_variables(design, priors, geometry)
     blocks = tuple(level.blocks for level in products.levels)
     weighted, alone = design.weights is not None, len(design.fixed) == 1
@@ -85,9 +124,8 @@ def draw_posterior(
         maps = tuple((level.n_groups, level.basis.tobytes()) for level in crossed)
         shape = (*shape, maps, products.response_scale)
     build = partial(marginal_graph, design, products, priors, geometry)
-    start = starting_values(design, products, solution, priors, geometry)
     with one_blas_thread():  # chains side by side, each with its own threads, would wait for one another
-        raw = sample_graph(build, shape, variables, start, settings)
+        raw = sample_graph(build, shape, variables, plan.start, settings)
     flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in raw.values.items()}
     variances = variance_draws(design, priors, geometry, flat)
     # A stream of its own: the sampler has used the seed itself.

@@ -9,8 +9,9 @@ from bayesmix.design import CrossProducts, Design
 from bayesmix.design.subset import emptied, without_rows
 from bayesmix.inference.leave_out import Hyperparameters
 from bayesmix.inference.ml import maximise
-from bayesmix.inference.posterior import draw_posterior
+from bayesmix.inference.posterior import SamplingPlan, draw_by_plan, plan_sampling
 from bayesmix.inference.priors import Priors, given_shift, stated_on
+from bayesmix.inference.propriety import require_proper
 from bayesmix.inference.sampling import Settings
 
 Floats = NDArray[np.float64]
@@ -23,25 +24,41 @@ def given_of(products: CrossProducts, priors: Priors, beta: Floats) -> Floats:
     return np.ascontiguousarray(stated[:, list(priors.given)] - given_shift(priors, products))
 
 
+def plan_refits(design: Design, products: CrossProducts, priors: Priors) -> SamplingPlan:
+    """How to sample without some of the rows: as with all of them, starting from their REML estimate.
+
+    The rows that are left need have no REML estimate of their own. A column that is constant in them, or a sum of
+    others, has none, and its prior keeps the posterior proper all the same.
+    """
+    return plan_sampling(design, products, priors, maximise(products, reml=True))
+
+
+def require_proper_without(design: Design, products: CrossProducts, priors: Priors, kept: Flags) -> None:
+    """Refuse flat priors of standard deviations under which the rows kept leave the posterior improper.
+
+    Raises
+    ------
+    PriorError
+    """
+    require_proper(priors, emptied(design, kept), products)
+
+
 def sample_without(
-    design: Design, products: CrossProducts, priors: Priors, kept: Flags, settings: Settings
+    design: Design, products: CrossProducts, priors: Priors, plan: SamplingPlan, kept: Flags, settings: Settings
 ) -> Hyperparameters:
-    """Draws from the posterior of the rows kept.
+    """Draws from the posterior of the rows kept, which must be proper.
 
     Parameters
     ----------
     design, products : Design, CrossProducts
         Of all rows: centres of columns, and with them what priors mean, stay as they are.
     priors : Priors
+    plan : SamplingPlan
+        From :func:`plan_refits`.
     kept : (n,) bool array
     settings : Settings
-
-    Raises
-    ------
-    PriorError
-        Without the rows the posterior is improper.
     """
     rest = without_rows(design, products, kept)
-    found = draw_posterior(emptied(design, kept), rest, priors, maximise(rest, reml=True), settings, "summary")
+    found = draw_by_plan(emptied(design, kept), rest, priors, plan, settings, keep=False)
     given = given_of(rest, priors, found.effects.beta)
     return Hyperparameters(found.variances.covariances, found.variances.sigma, given)

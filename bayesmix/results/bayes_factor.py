@@ -128,14 +128,16 @@ class BayesFactor:
         )
 
 
-def bayes_factor(post1: BayesFit, post0: BayesFit, *, seed: int | None = None, **unknown: Any) -> BayesFactor:
+def bayes_factor(
+    post1: BayesFit, post0: BayesFit | None = None, *others: Any, seed: int | None = None, **unknown: Any
+) -> BayesFactor:
     """The Bayes factor of one model against another, of the same rows and response.
 
     Parameters
     ----------
     post1, post0 : BayesFit
-        Posteriors under proper priors. Priors of parameters that both have should be the same, and those of the others
-        be meant: they decide.
+        Two posteriors under proper priors. Priors of parameters that both have should be the same, and those of the
+        others be meant: they decide.
     seed : int, optional
         As of :meth:`BayesFit.log_marginal_likelihood`.
 
@@ -164,11 +166,16 @@ def bayes_factor(post1: BayesFit, post0: BayesFit, *, seed: int | None = None, *
     >>> bx.bayes_factor(*posts, seed=1)  # doctest: +SKIP
     """
     refuse_unknown("bayes_factor", unknown, ("seed",))
-    for fit in (post1, post0):
-        if isinstance(fit, Mapping):
-            raise ArgumentError(
-                "bayes_factor was given a mapping.", "Expected two posteriors.", "Call bx.model_probabilities({...})."
-            )
+    given = (post1, *(() if post0 is None else (post0,)), *others)
+    if len(given) != 2 or any(isinstance(fit, Mapping | list | tuple) for fit in given):
+        raise ArgumentError(
+            f"bayes_factor was given {_kinds(given)}.",
+            "Expected two posteriors.",
+            "Write bx.bayes_factor(post1, post0) with what model.sample() returned; more than two models, or models by "
+            "name, are for bx.model_probabilities({...}).",
+        )
+    assert post0 is not None
+    for fit in given:
         _require_posterior("bayes_factor", fit)
     require_same_data([post1.design, post0.design])
     evidence = (post1.log_marginal_likelihood(seed=seed), post0.log_marginal_likelihood(seed=seed))
@@ -177,7 +184,7 @@ def bayes_factor(post1: BayesFit, post0: BayesFit, *, seed: int | None = None, *
 
 def model_probabilities(
     fits: Mapping[str, BayesFit],
-    *,
+    *others: Any,
     prior: Mapping[str, float] | None = None,
     seed: int | None = None,
     **unknown: Any,
@@ -216,11 +223,12 @@ def model_probabilities(
     >>> bx.model_probabilities({"slope": post1, "no slope": post0}, seed=1)  # doctest: +SKIP
     """
     refuse_unknown("model_probabilities", unknown, ("prior", "seed"))
-    if not isinstance(fits, Mapping) or len(fits) < 2:
+    named = isinstance(fits, Mapping) and not others
+    if not named or len(fits) < 2:
         raise ArgumentError(
-            f"model_probabilities was given {f'{len(fits)} model(s)' if isinstance(fits, Mapping) else repr(fits)}.",
+            f"model_probabilities was given {f'{len(fits)} model(s)' if named else _kinds((fits, *others))}.",
             "Expected two or more posteriors by name.",
-            'Write {"slope": post1, "no slope": post0}.',
+            'Write bx.model_probabilities({"slope": post1, "no slope": post0}).',
         )
     for fit in fits.values():
         _require_posterior("model_probabilities", fit)
@@ -247,6 +255,11 @@ def model_probabilities(
     )
     table.attrs["note"] = f"Probabilities among these models only. {_NOTE}"
     return table
+
+
+def _kinds(given: Sequence[Any]) -> str:
+    """What something was, by type."""
+    return " and ".join(type(each).__name__ for each in given)
 
 
 def _prior_probabilities(names: list[str], prior: Any) -> Floats:

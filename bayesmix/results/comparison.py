@@ -8,6 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 import pandas as pd
+from arviz_stats import ELPDData
 from scipy.special import ndtri
 
 from bayesmix.errors import ArgumentError, refuse_unknown, require_coverage
@@ -85,7 +86,9 @@ class Comparison:
 
 
 @overload
-def compare(models: Mapping[str, BayesFit], /, *, by: str | None = None) -> pd.DataFrame: ...
+def compare(
+    models: Mapping[str, BayesFit | ELPDData], /, *, by: str | None = None, progress: bool = True
+) -> pd.DataFrame: ...
 
 
 @overload
@@ -107,7 +110,8 @@ def compare(
     ----------
     *fits : LikelihoodFit, BayesFit and Published
         Two or more in any order, at least one of them a fit; the fits of the same formula to the same rows. One mapping
-        of posteriors by name, of any models of the same rows, is handed to :func:`bayesmix.loo_compare`.
+        of posteriors by name, of any models of the same rows, or of what their ``loo``, ``waic`` or ``kfold`` returned,
+        is handed to :func:`bayesmix.loo_compare`, which takes ``by=`` and ``progress=`` and nothing else.
     published : Published, mapping, DataFrame, path of a .csv or .toml file, or a list of these
         More published numbers; see :class:`~bayesmix.results.published.Published`. They may cover a part of the model.
     prob : float
@@ -143,7 +147,7 @@ def compare(
     >>> bx.compare(model.reml(), book).agree
     True
     """
-    if len(fits) == 1 and isinstance(fits[0], Mapping) and any(isinstance(v, BayesFit) for v in fits[0].values()):
+    if len(fits) == 1 and isinstance(fits[0], Mapping) and _by_name(fits[0], published, prob, names):
         return loo_compare(fits[0], **unknown)
     refuse_unknown("compare", unknown, ("published", "prob", "names"))
     require_coverage(prob)
@@ -166,6 +170,27 @@ def compare(
     table = _pair_table(*pair, prob) if pair else _wide_table(one, others, audits, called)
     order = (pair[0].name, pair[1].name) if pair else called
     return Comparison(table, "\n".join(sentences), agree, long, tuple(order))
+
+
+def _by_name(models: Mapping[Any, Any], published: Any, prob: float, names: Any) -> bool:
+    """Whether a mapping is of posteriors, or of estimates of how well they predict, which are compared as such."""
+    kinds = tuple(models.values())
+    if any(isinstance(model, BayesFit | ELPDData) for model in kinds):
+        for name, given in (("published", published is not None), ("prob", prob != 0.95), ("names", names is not None)):
+            if given:
+                raise ArgumentError(
+                    f"compare was given {name}= and posteriors by name.",
+                    "Expected by= alone: these are compared by leave-one-out cross-validation.",
+                    f"Leave {name} out, or pass fits of one model: bx.compare(one, other).",
+                )
+        return True
+    if any(isinstance(model, LikelihoodFit) for model in kinds):
+        raise ArgumentError(
+            "compare was given a mapping of likelihood fits.",
+            "Expected fits of one model one after the other; models by name, of posteriors, go to bx.loo_compare.",
+            "Write bx.compare(one, other); different models are compared by bx.lrt(one, other) or .aic.",
+        )
+    return False
 
 
 def _sources(fits: tuple[Any, ...], published: Any) -> list[Fit | Published]:

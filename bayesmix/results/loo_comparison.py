@@ -14,8 +14,10 @@ from arviz_stats.utils import ELPDDataLOO
 from numpy.typing import NDArray
 
 from bayesmix.errors import ArgumentError, refuse_unknown
+from bayesmix.inference.density_means import LARGEST_ERROR
 from bayesmix.results.bayes_fit import BayesFit
-from bayesmix.results.cross_validation import MOST_VARIANCE, ELPDDataWAIC
+from bayesmix.results.cross_validation import MOST_VARIANCE, ELPDDataWAIC, leave_one_out, ready_units
+from bayesmix.results.left_out import coordinate, marks
 
 Floats = NDArray[np.float64]
 
@@ -28,15 +30,21 @@ _NOTE = (
 _SAME = {"left_out": "what is left out", "response": "the response", "rows": "rows, response and groups"}
 
 
-def loo_compare(models: Mapping[str, BayesFit | ELPDData], by: str | None = None, **unknown: Any) -> pd.DataFrame:
+def loo_compare(
+    models: Mapping[str, BayesFit | ELPDData], by: str | None = None, *, progress: bool = True, **unknown: Any
+) -> pd.DataFrame:
     """Compare posteriors of the same rows by leave-one-out cross-validation, the best first.
 
     Parameters
     ----------
     models : mapping of str to BayesFit or ELPDData
-        Posteriors, whose ``loo(by)`` is taken; or what ``loo``, ``waic`` or ``kfold`` returned, all of one kind.
+        Posteriors, whose ``loo(by)`` is taken; or what ``loo``, ``waic`` or ``kfold`` returned, all of one kind, and of
+        ``kfold`` of the same folds.
     by : str, optional
-        The level whose groups are left out of the posteriors; by itself rows are.
+        The level whose groups are left out of the posteriors; by itself rows are. Estimates must have left out
+        the same.
+    progress : bool
+        As of :meth:`BayesFit.loo`.
 
     Returns
     -------
@@ -48,7 +56,12 @@ def loo_compare(models: Mapping[str, BayesFit | ELPDData], by: str | None = None
     Raises
     ------
     ArgumentError
-        Fewer than two models, something that is no posterior, models of different rows, responses or groups.
+        Fewer than two models, something that is no posterior, models of different rows, responses, groups or folds.
+
+    Warns
+    -----
+    BayesmixWarning
+        As of :meth:`BayesFit.loo`, with the name of the model.
 
     References
     ----------
@@ -60,8 +73,14 @@ def loo_compare(models: Mapping[str, BayesFit | ELPDData], by: str | None = None
     >>> import bayesmix as bx
     >>> bx.loo_compare({"slopes": post, "intercepts": other}, by="Subject")  # doctest: +SKIP
     """
-    refuse_unknown("loo_compare", unknown, ("by",), {"level": "Write by= with the name of the level."})
-    found = _results(models, by)
+    offered = {"level": "Write by= with the name of the level.", "reloo": "Pass what loo(reloo=True) returned."}
+    refuse_unknown("loo_compare", unknown, ("by", "progress"), offered)
+    _require_models(models)
+    _require_comparable(models, by)
+    found = {
+        name: leave_one_out(model, by, False, None, progress, name) if isinstance(model, BayesFit) else model
+        for name, model in models.items()
+    }
     _require_same(found)
     values = np.column_stack([np.ravel(result.elpd_i) for result in found.values()])
     totals = values.sum(axis=0)
@@ -82,8 +101,8 @@ def loo_compare(models: Mapping[str, BayesFit | ELPDData], by: str | None = None
     return frame
 
 
-def _results(models: Any, by: str | None) -> dict[str, ELPDData]:
-    """The estimate of every model, computed where a posterior was given."""
+def _require_models(models: Any) -> None:
+    """Refuse what is no mapping of two posteriors or estimates with values of single rows."""
     example = 'Write bx.loo_compare({"slopes": post, "intercepts": other}).'
     if not isinstance(models, Mapping) or not all(isinstance(name, str) for name in models):
         raise ArgumentError(f"loo_compare was given {type(models).__name__}.", "Expected models by name.", example)
@@ -102,28 +121,47 @@ def _results(models: Any, by: str | None) -> dict[str, ELPDData]:
                 "Expected an estimate with elpd_i, on which paired differences rest.",
                 "Compute it with pointwise=True.",
             )
-    return {name: model.loo(by) if isinstance(model, BayesFit) else model for name, model in models.items()}
+
+
+def _require_comparable(models: Mapping[str, BayesFit | ELPDData], by: str | None) -> None:
+    """Refuse, before anything is computed, posteriors and estimates that do not leave out the same."""
+    found, kinds = {}, {}
+    for name, model in models.items():
+        kinds[name] = "loo" if isinstance(model, BayesFit) else model.kind
+        if isinstance(model, BayesFit):
+            found[name] = marks(model.design, ready_units(model, by, name))
+            continue
+        found[name] = _identity(model)
+        if by is not None and found[name].get("left_out") != by:
+            left = found[name].get("left_out")
+            raise ArgumentError(
+                f"by={by!r}, and '{name}' is an estimate of {'unknown rows or groups' if left is None else left}.",
+                f"Expected estimates that left out the groups of {by}, or posteriors.",
+                "Leave by out, or pass the posteriors themselves.",
+            )
+    first, *others = found.items()
+    for name, own in others:
+        if kinds[name] != kinds[first[0]]:
+            raise ArgumentError(
+                f"'{first[0]}' is {kinds[first[0]]} and '{name}' is {kinds[name]}.",
+                "Expected estimates of one kind; of a posterior it is loo.",
+                "Use the same method for all.",
+            )
+        _require_marks(first[0], first[1], name, own)
 
 
 def _require_same(found: Mapping[str, ELPDData]) -> None:
-    """Refuse estimates that do not predict the same rows of the same response."""
+    """Refuse estimates on another scale, or of different rows, groups or folds."""
+    for name, result in found.items():
+        if getattr(result, "scale", "log") != "log":
+            raise ArgumentError(
+                f"'{name}' is on the scale {result.scale}.",
+                "Expected estimates on the log scale.",
+                'Compute it with scale="log".',
+            )
     first, *others = found.items()
     for name, result in others:
-        if result.kind != first[1].kind or getattr(result, "scale", "log") != "log":
-            raise ArgumentError(
-                f"'{first[0]}' is {first[1].kind} and '{name}' is {result.kind}.",
-                "Expected estimates of one kind, on the log scale.",
-                "Use the same method for all.",
-            )
-        own, theirs = (_identity(each) for each in (first[1], result))
-        for key, what in _SAME.items():
-            if key in own and key in theirs and own[key] != theirs[key]:
-                shown = "" if key == "rows" else f": {own[key]} and {theirs[key]}"
-                raise ArgumentError(
-                    f"'{first[0]}' and '{name}' differ in {what}{shown}.",
-                    "Expected densities of the same response in the same rows, left out in the same groups.",
-                    "Fit all models to the complete rows of all their columns, and leave out the same level.",
-                )
+        _require_folds(first[0], first[1], name, result)
         if np.size(first[1].elpd_i) != np.size(result.elpd_i) or not _same_labels(first[1].elpd_i, result.elpd_i):
             raise ArgumentError(
                 f"'{first[0]}' has {np.size(first[1].elpd_i)} values and '{name}' {np.size(result.elpd_i)}, or of "
@@ -131,11 +169,50 @@ def _require_same(found: Mapping[str, ELPDData]) -> None:
                 "Expected values of the same rows or groups.",
                 "Fit all models to the same rows, and finish every fold.",
             )
+        mine, theirs = _beside(first[1], "fold"), _beside(result, "fold")
+        if mine is not None and theirs is not None and not np.array_equal(mine, theirs):
+            raise ArgumentError(
+                f"'{first[0]}' and '{name}' are of other folds.",
+                "Expected the same folds: what differs otherwise is what the models knew.",
+                "Call kfold with one k and one seed, or without a seed, for all models.",
+            )
+
+
+def _require_marks(one: str, mine: Mapping[str, Any], other: str, theirs: Mapping[str, Any]) -> None:
+    """Refuse estimates that do not predict the same rows of the same response."""
+    for key, what in _SAME.items():
+        if key in mine and key in theirs and mine[key] != theirs[key]:
+            shown = "" if key == "rows" else f": {mine[key]} and {theirs[key]}"
+            raise ArgumentError(
+                f"'{one}' and '{other}' differ in {what}{shown}.",
+                "Expected densities of the same response in the same rows, left out in the same groups.",
+                "Fit all models to the complete rows of all their columns, and leave out the same level.",
+            )
+
+
+def _require_folds(one: str, first: ELPDData, other: str, result: ELPDData) -> None:
+    """Refuse estimates by another number of folds."""
+    counts = [getattr(each, "n_folds", None) for each in (first, result)]
+    if counts[0] != counts[1]:
+        raise ArgumentError(
+            f"'{one}' is of {counts[0]} folds and '{other}' of {counts[1]}.",
+            "Expected as many folds: with fewer of them less is known of what is left out.",
+            "Call kfold with one k for all models.",
+        )
 
 
 def _identity(result: ELPDData) -> dict[str, Any]:
     """What the estimates are of, where they are ours."""
     return dict(result.elpd_i.attrs) if isinstance(result.elpd_i, xr.DataArray) else {}
+
+
+def _beside(result: ELPDData, name: str) -> Floats | None:
+    """What else is known of each value, where they are ours."""
+    values = result.elpd_i
+    if not isinstance(values, xr.DataArray) or "left_out" not in values.attrs:
+        return None
+    key = coordinate(name, str(values.dims[0]))
+    return values.coords[key].to_numpy() if key in values.coords else None
 
 
 def _same_labels(one: Any, other: Any) -> bool:
@@ -168,10 +245,11 @@ def _stacking(values: Floats) -> Floats:
 
 def _warning(result: ELPDData) -> str:
     """How many of the estimates are not reliable."""
+    mcse, said = _beside(result, "mcse"), []
     if isinstance(result, ELPDDataWAIC):
-        count, what = int((result.p_waic_i > MOST_VARIANCE).sum()), f"variance > {MOST_VARIANCE}"
+        said.append((int((result.p_waic_i > MOST_VARIANCE).sum()), f"variance > {MOST_VARIANCE}"))
     elif result.pareto_k is not None and result.good_k is not None:
-        count, what = int((~(result.pareto_k <= result.good_k)).sum()), f"k > {result.good_k:.2f}"
-    else:
-        count, what = 0, ""
-    return f"{count} of {np.size(result.elpd_i)} {what}" if count else ""
+        said.append((int((~(result.pareto_k <= result.good_k)).sum()), f"k > {result.good_k:.2f}"))
+    if mcse is not None:
+        said.append((int((mcse > LARGEST_ERROR).sum()), f"mcse > {LARGEST_ERROR}"))
+    return "; ".join(f"{count} of {np.size(result.elpd_i)} {what}" for count, what in said if count)

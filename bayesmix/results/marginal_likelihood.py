@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -10,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesmix.design import CrossProducts, Design
-from bayesmix.errors import ArgumentError, BayesmixWarning, PriorError
+from bayesmix.errors import ArgumentError, PriorError
 from bayesmix.inference.bridge import BridgeEstimate, bridge
 from bayesmix.inference.distributions import Flat
 from bayesmix.inference.folded import Folded, fold
@@ -18,6 +17,7 @@ from bayesmix.inference.geometry import LARGEST_BLOCK
 from bayesmix.inference.naming import sd_name
 from bayesmix.inference.priors import Priors
 from bayesmix.inference.threads import one_blas_thread
+from bayesmix.results.caller import warn_caller
 
 if TYPE_CHECKING:
     from bayesmix.results.surface.evidence import ModelEvidence
@@ -217,16 +217,12 @@ def require_all_proper(design: Design, priors: Priors) -> None:
 def _warn(found: BridgeEstimate) -> None:
     """Say when the error is large, or not to be trusted."""
     if not found.se <= LARGEST_ERROR:
-        warnings.warn(
-            f"The Monte Carlo error of log p(y) is {found.se:.2g}, more than {LARGEST_ERROR}. Sample more draws.",
-            BayesmixWarning,
-            stacklevel=4,
+        warn_caller(
+            f"The Monte Carlo error of log p(y) is {found.se:.2g}, more than {LARGEST_ERROR}. Sample more draws."
         )
     gap = abs(found.halves[0] - found.halves[1])
     if found.disagreement > LARGEST_DISAGREEMENT and gap > LARGEST_ERROR / 2:
-        warnings.warn(
+        warn_caller(
             f"The two halves of the draws give log p(y) {gap:.2g} apart, {found.disagreement:.1f} times the error of "
-            "their difference: the error is larger than it says. Sample more draws.",
-            BayesmixWarning,
-            stacklevel=4,
+            "their difference: the error is larger than it says. Sample more draws."
         )

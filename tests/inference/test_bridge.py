@@ -1,5 +1,7 @@
 """Bridge sampling of integrals that are known, and of chains that are not to be believed."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -116,6 +118,30 @@ def test_density_of_zero_at_proposals(rng: np.random.Generator) -> None:
 
     found = bridge(half, draws, rng)
     assert abs(found.value - 0.5 * np.log(np.pi / 2)) < 4 * found.se
+
+
+def test_one_chain(rng: np.random.Generator) -> None:
+    """Its halves take the place of chains: R-hat needs two."""
+    found = bridge(heavy, heavy_draws(rng, 1, 2000).reshape(1, 2000, 3), rng)
+    assert abs(found.value - 7) < 4 * found.se < 0.4
+    drifting = rng.normal(size=(1, 401, 2)) + np.linspace(0, 5, 401)[:, None]
+    with pytest.raises(ConvergenceError, match="two halves of the chain do not agree: R-hat is 1"):
+        bridge(lambda x: stats.norm.logpdf(x).sum(axis=1), drifting, rng)
+
+
+@pytest.mark.parametrize(("chains", "d", "least"), [(1, 1, 20), (1, 2, 40), (4, 1, 8), (4, 2, 10), (3, 2, 14)])
+def test_as_many_draws_as_asked_for(chains: int, d: int, least: int, rng: np.random.Generator) -> None:
+    """What the message asks for is enough, and one less is not."""
+
+    def density(x: np.ndarray) -> np.ndarray:
+        return np.asarray(stats.norm.logpdf(x).sum(axis=1))
+
+    independent = stats.norm.ppf((rng.permuted(np.tile(np.arange(400), (4, d, 1)), axis=2) + 0.5) / 400)
+    draws = np.moveaxis(independent, 1, 2)[:chains]
+    with pytest.raises(ArgumentError, match=f"at least {least} draws in each chain, {chains * least} in all"):
+        bridge(density, draws[:, : least - 1], rng)
+    with contextlib.suppress(ConvergenceError):  # so few may differ by chance
+        bridge(density, draws[:, :least], rng)
 
 
 @pytest.mark.parametrize(

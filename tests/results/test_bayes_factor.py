@@ -161,6 +161,13 @@ def test_what_is_no_posterior(dyestuff: Fits, rng: np.random.Generator) -> None:
             bx.model_probabilities({"a": post, "b": wrong})
     with pytest.raises(ArgumentError, match="model_probabilities"):
         bx.bayes_factor({"a": post, "b": post}, post)  # type: ignore[arg-type]
+    for given in (({"a": post, "b": post},), ([post, post],), (post,), (post, post, post)):
+        with pytest.raises(ArgumentError, match=r"bayes_factor was given .*Expected two posteriors.*\(post1, post0\)"):
+            bx.bayes_factor(*given)
+    with pytest.raises(ArgumentError, match=r"given BayesFit and BayesFit\. .*Write bx\.model_probabilities\(\{"):
+        bx.model_probabilities(post, post)
+    with pytest.raises(ArgumentError, match=r"given list\. "):  # not the whole of both
+        bx.model_probabilities([post, post])  # type: ignore[arg-type]
     for wrong in ([post, post], {"a": post}, post, None):
         with pytest.raises(ArgumentError, match="two or more"):
             bx.model_probabilities(wrong)

@@ -21,9 +21,10 @@ from bayesmix.design.subset import without_rows
 from bayesmix.errors import ArgumentError, BayesmixWarning, ConvergenceError, DesignError, PriorError
 from bayesmix.inference import posterior as inference_posterior
 from bayesmix.inference import refits, sampling
+from bayesmix.inference.density_means import DensityMeans, density_means
 from bayesmix.inference.leave_out import Hyperparameters, log_predictive
 from bayesmix.inference.threads import one_blas_thread
-from bayesmix.results import cross_validation, left_out
+from bayesmix.results import cross_validation, left_out, refitted
 from bayesmix.results.left_out import hyperparameters
 from tests import dense
 from tests.bayes import Fits, dense_problem, user_prior
@@ -173,6 +174,16 @@ def test_too_few_draws(rng: np.random.Generator) -> None:
     post = fabricated(bx.Model("y ~ x + (1 | top)", random_frame(rng)), rng)
     with pytest.raises(ArgumentError, match="The posterior has 10 draws"):
         post.loo()
+    model = bx.Model("y ~ x", random_frame(rng))
+    sigma = rng.gamma(200, 0.01, size=30)
+    with pytest.raises(ArgumentError, match=r"The posterior has 29 draws\. Expected at least 30"):
+        fabricated(model, rng, chains=1, draws=29, sigma=sigma[:29]).loo()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = fabricated(model, rng, chains=1, draws=30, sigma=sigma).loo()
+    assert np.isfinite(found.pareto_k).all()
+    assert all("Of 30 draws a k up to 0.32 is good" in str(each.message) for each in said)
+    assert all("sample more draws" in str(each.message) for each in said)
 
 
 def test_frozen_draws(rng: np.random.Generator) -> None:
@@ -199,14 +210,14 @@ def test_high_k_is_said(sleepstudy: Fits) -> None:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What refits were sampled with, and their draws."""
     calls: list[Any] = []
-    plain = refits.draw_posterior
+    plain = refits.draw_by_plan
 
-    def spied(design: Any, products: Any, priors: Any, *others: Any) -> Any:
-        found = plain(design, products, priors, *others)
-        calls.append((products, priors, others[1], found.variances))
+    def spied(design: Any, products: Any, priors: Any, plan: Any, settings: Any, keep: bool) -> Any:
+        found = plain(design, products, priors, plan, settings, keep)
+        calls.append((products, priors, settings, found.variances))
         return found
 
-    monkeypatch.setattr(refits, "draw_posterior", spied)
+    monkeypatch.setattr(refits, "draw_by_plan", spied)
     return calls
 
 
@@ -220,13 +231,19 @@ def test_reloo(sleepstudy: Fits, seen: list[Any]) -> None:
     assert list(sampling._compiled) == graphs
     assert len(seen) == high.size > 0
     codes = post.design.levels[0].grouping.codes
-    for g, (products, priors, settings, _) in zip(high, seen, strict=True):
+    for g, (products, priors, settings, variances) in zip(high, seen, strict=True):
         assert priors == post.priors.numbers
         assert products.n == 170
         assert_array_equal(products.sums, without_rows(post.design, post.products, codes != g).sums)
         assert (settings.draws, settings.tune, settings.chains) == (1000, 300, 4)
-    assert (found.pareto_k[high] == 0).all()
-    assert not found.warning
+        draws = Hyperparameters(variances.covariances, variances.sigma, np.zeros((4000, 0)))
+        units = left_out.pick_units(post.design, "Subject")
+        each = log_predictive(post.design, post.products, priors, draws, units, np.array([g]), codes != g)
+        own = density_means(each.reshape(4, 1000, 1))
+        assert_allclose(found.elpd_i[g], own.values[0], rtol=1e-10)
+        assert_allclose(found.elpd_i["mcse"][g], own.mcse[0], rtol=1e-8)
+        assert_allclose(found.pareto_k[g], own.k[0] if own.doubtful[0] else 0.0)
+    assert np.isnan(found.elpd_i["mcse"]).sum() == 18 - high.size
     others = np.setdiff1d(np.arange(18), high)
     assert_array_equal(found.elpd_i[others], plain.elpd_i[others])
     assert (np.abs(found.elpd_i[high] - plain.elpd_i[high]) > 1e-6).all()
@@ -235,6 +252,7 @@ def test_reloo(sleepstudy: Fits, seen: list[Any]) -> None:
     assert_array_equal(again.elpd_i, found.elpd_i)
 
 
+@pytest.mark.filterwarnings(QUIET)
 def test_kfold(sleepstudy: Fits, seen: list[Any]) -> None:
     """Every group once, predicted by the posterior without its fold."""
     post, graphs = sleepstudy.post, list(sampling._compiled)
@@ -265,9 +283,9 @@ def test_interrupted_folds(sleepstudy: Fits, monkeypatch: pytest.MonkeyPatch) ->
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(1)
-        return np.full(len(given[2]), -1.0)
+        return DensityMeans(np.full(len(given[2]), -1.0), np.zeros(6), np.zeros(6), 0.7)
 
-    monkeypatch.setattr(left_out, "_refit", refit)
+    monkeypatch.setattr(refitted, "_refit", refit)
     with pytest.warns(BayesmixWarning, match="2 of 3 refits were finished"):
         found = sleepstudy.post.kfold("Subject", k=3, seed=1, progress=False)
     assert found.n_data_points == found.elpd_i.size == 12
@@ -284,7 +302,7 @@ def test_what_vanishes_is_refused(rng: np.random.Generator) -> None:
     for call in (lambda: post.loo("top"), lambda: post.waic("top"), lambda: post.kfold("top", k=8)):
         with pytest.raises(DesignError, match="Without top 4 the other rows do not determine 'b'"):
             call()
-    with pytest.raises(DesignError, match=r"Without the fold of top \d to \d the other rows do not determine 'b'"):
+    with pytest.raises(DesignError, match=r"Without the fold of top \d, \d, \d( and 1 more)? the other rows"):
         post.kfold("top", k=3)
     post.waic()  # rows do not take it away
 
@@ -317,6 +335,7 @@ WRONG = [
     (lambda p: p.loo(seed=-1), ArgumentError, "seed=-1"),
     (lambda p: p.loo(seed="a"), ArgumentError, "seed='a'"),
     (lambda p: p.waic(by="subject"), ArgumentError, "Did you mean 'Subject'"),
+    (lambda p: p.waic(progress="no"), ArgumentError, "progress='no'. Expected True or False"),
     (lambda p: p.waic(pointwise=True), ArgumentError, "elpd_i"),
     (lambda p: p.kfold("Subject", k=19), ArgumentError, "k=19, and there are 18 groups of Subject"),
     (lambda p: p.kfold(k=181), ArgumentError, "180 rows"),
@@ -391,7 +410,7 @@ def against_refits(model: bx.Model, post: bx.BayesFit, frame: pd.DataFrame, grou
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BayesmixWarning)
             plain = post.loo(by=level)
-        found = post.loo(by=level, reloo=True, seed=8, progress=False).elpd_i.to_numpy()
+            found = post.loo(by=level, reloo=True, seed=8, progress=False).elpd_i.to_numpy()
         units = left_out.pick_units(model.design, level)
         inverse = -log_predictive(model.design, model.products, model.priors.numbers, hyperparameters(post), units)
         hands = [by_hand(model, frame, g) for g in groups]

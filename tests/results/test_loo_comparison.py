@@ -1,5 +1,6 @@
 """Models compared by cross-validation: against ArviZ, and refused where they do not predict the same."""
 
+from pathlib import Path
 from typing import Any
 
 import arviz as az
@@ -11,7 +12,8 @@ from arviz_stats import ELPDData
 from numpy.testing import assert_allclose
 
 import bayesmix as bx
-from bayesmix.errors import ArgumentError
+from bayesmix.errors import ArgumentError, BayesmixWarning
+from bayesmix.results import cross_validation
 from bayesmix.results.loo_comparison import _stacking
 from tests.bayes import Fits
 from tests.fabricated import fabricated
@@ -80,6 +82,75 @@ def test_compare_takes_a_dict(posts: dict[str, bx.BayesFit]) -> None:
     pd.testing.assert_frame_equal(bx.compare(posts, by="top"), bx.loo_compare(posts, by="top"))
     with pytest.raises(ArgumentError, match=r"loo_compare has no keyword 'level'.*Write by="):
         bx.compare(posts, level="top")
+
+
+def test_compare_takes_estimates(posts: dict[str, bx.BayesFit], sleepstudy: Fits) -> None:
+    """Of posteriors by name nothing but by= and progress= is heard; likelihood fits are told where to go."""
+    loo = {name: post.loo("top") for name, post in posts.items()}
+    pd.testing.assert_frame_equal(bx.compare(loo), bx.loo_compare(loo))
+    for given, name in (
+        ({"prob": 0.9}, "prob"),
+        ({"names": ["a", "b", "c"]}, "names"),
+        ({"published": {}}, "published"),
+    ):
+        for models in (posts, loo):
+            with pytest.raises(ArgumentError, match=f"given {name}= and posteriors by name.*Leave {name} out"):
+                bx.compare(models, **given)
+    with pytest.raises(ArgumentError, match=r"mapping of likelihood fits.*bx.loo_compare.*bx.compare\(one, other\)"):
+        bx.compare({"a": sleepstudy.reml, "b": sleepstudy.model.ml()})
+
+
+def test_what_was_left_out_is_checked(posts: dict[str, bx.BayesFit]) -> None:
+    loo = {name: post.loo("top") for name, post in posts.items()}
+    pd.testing.assert_frame_equal(bx.loo_compare(loo, by="top"), bx.loo_compare(loo))
+    rows = {name: post.loo() for name, post in posts.items()}
+    with pytest.raises(ArgumentError, match="by='top', and 'full' is an estimate of rows"):
+        bx.loo_compare(rows, by="top")
+    with pytest.raises(ArgumentError, match="by='school', and 'full' is an estimate of top"):
+        bx.loo_compare(loo, by="school")
+    foreign = az.loo(posts["wrong"].with_log_likelihood(), pointwise=True, reff=1.0)
+    with pytest.raises(ArgumentError, match="'b' is an estimate of unknown rows or groups"):
+        bx.loo_compare({"a": posts["full"], "b": foreign}, by="top")
+
+
+def test_refused_before_it_is_computed(posts: dict[str, bx.BayesFit], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the model is named."""
+
+    def computed(*given: Any) -> None:
+        raise AssertionError
+
+    rng, frame = np.random.default_rng(1), random_frame(np.random.default_rng(1))
+    plain = fabricated(bx.Model("y ~ x", frame), rng, draws=50)
+    few = fabricated(bx.Model("y ~ x + (1 | top)", frame), rng, draws=5)
+    rows = posts["wrong"].loo()
+    monkeypatch.setattr(cross_validation, "densities", computed)
+    for models, by, message in (
+        ({"a": posts["full"], "b": plain}, "top", "Of 'b': by='top', and the model has no levels"),
+        ({"a": posts["full"], "b": few}, "top", "Of 'b': The posterior has 10 draws"),
+        ({"a": posts["full"], "b": plain}, "school", "Of 'a': The model has no level 'school'"),
+        ({"a": posts["full"], "b": rows}, "top", "'b' is an estimate of rows"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            bx.loo_compare(models, by=by)
+
+
+def test_warnings_name_the_model(posts: dict[str, bx.BayesFit]) -> None:
+    """And the line that asked for the comparison."""
+    with pytest.warns(BayesmixWarning) as said:
+        bx.loo_compare(posts, by="top")
+    texts = [str(each.message) for each in said]
+    assert all(Path(each.filename) == Path(__file__) for each in said)
+    assert {text.split(":")[0] for text in texts} <= set(posts)
+    assert "Of 100 draws a k up to 0.50 is good" in texts[0]
+    assert "sample more draws" in texts[0]
+
+
+def test_uncertain_refits_are_counted(posts: dict[str, bx.BayesFit]) -> None:
+    """Beside high k."""
+    loo = {name: post.loo("top") for name, post in posts.items()}
+    loo["full"].pareto_k[:] = 0.0
+    loo["full"].elpd_i.coords["mcse"] = ("top", np.array([np.nan, 0.1, 0.3, 0.4, *[np.nan] * 4]))
+    assert bx.loo_compare(loo).loc["full", "warning"] == "2 of 8 mcse > 0.2"
 
 
 def test_other_rows_are_refused(rng: np.random.Generator) -> None:

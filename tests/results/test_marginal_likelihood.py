@@ -33,6 +33,14 @@ def half_t(scale: float) -> Callable[[np.ndarray], np.ndarray]:
     return lambda share: stats.t.ppf((1 + share) / 2, 4, scale=scale)
 
 
+def test_one_chain(dyestuff: Fits) -> None:
+    """One chain of four: the same number, within its error."""
+    whole = dyestuff.post.log_marginal_likelihood(seed=1)
+    one = replace(dyestuff.post, idata=dyestuff.post.idata.isel(chain=[2])).log_marginal_likelihood(seed=1)
+    assert one.draws == 1000
+    assert abs(one - whole) < 4 * np.hypot(one.se, whole.se) < 0.1
+
+
 # Quadrature
 
 

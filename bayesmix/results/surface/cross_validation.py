@@ -55,11 +55,15 @@ class CrossValidation(Core):
             A level, whose groups are left out, all rows of one jointly; by itself rows are.
         reloo : bool
             Sample the model again without each row or group whose Pareto k is too high, with the same numbers in the
-            priors; the estimate is then exact but for Monte Carlo error, and its k is set to 0.
+            priors and at least 4,000 draws. The estimate is then exact but for its Monte Carlo error, which
+            ``elpd_i["mcse"]`` has, and its k is set to 0: there are no weights any more. Where the error exceeds 0.2,
+            or the largest densities over the refit's own draws have too heavy a tail to tell, k is that of these
+            densities instead, and a warning says so.
         seed : int, optional
             Of these refits.
         progress : bool
-            Show their progress. Ctrl-C keeps those that are finished.
+            Show their progress, and say so where the first call on a machine compiles. Ctrl-C keeps the refits that are
+            finished, and so does one that fails; of the others the estimate by importance sampling stays.
 
         Returns
         -------
@@ -71,7 +75,7 @@ class CrossValidation(Core):
         Warns
         -----
         BayesmixWarning
-            Estimates with a Pareto k above ``good_k``, with what to do.
+            Estimates with a Pareto k above ``good_k``, with what to do; refits that failed, or are uncertain.
 
         Raises
         ------
@@ -95,13 +99,15 @@ class CrossValidation(Core):
         refuse_unknown("loo", unknown, ("by", "reloo", "seed", "progress"), _ELSEWHERE)
         return leave_one_out(self, by, reloo, seed, progress)
 
-    def waic(self, by: str | None = None, **unknown: Any) -> ELPDDataWAIC:
+    def waic(self, by: str | None = None, *, progress: bool = True, **unknown: Any) -> ELPDDataWAIC:
         """WAIC of rows, or of groups, an approximation to :meth:`loo` that does not tell where it fails; prefer that.
 
         Parameters
         ----------
         by : str, optional
             A level, as in :meth:`loo`.
+        progress : bool
+            Say so where the first call on a machine compiles.
 
         Returns
         -------
@@ -117,8 +123,8 @@ class CrossValidation(Core):
         ----------
         Watanabe (2010), JMLR 11:3571-3594; Vehtari, Gelman & Gabry (2017), Stat. Comput. 27:1413-1432.
         """
-        refuse_unknown("waic", unknown, ("by",), _ELSEWHERE)
-        return widely_applicable(self, by)
+        refuse_unknown("waic", unknown, ("by", "progress"), _ELSEWHERE)
+        return widely_applicable(self, by, progress)
 
     def kfold(
         self,
@@ -142,14 +148,21 @@ class CrossValidation(Core):
         k : int
             Folds.
         seed : int, optional
-            Of folds and draws; models are to be compared with the same.
+            Of folds and draws. Without it the folds follow from the labels of the groups (rows), the same for the same
+            labels, so that models can be compared; draws differ from call to call.
         progress : bool
-            Show progress. Ctrl-C keeps the folds that are finished, and the result is of these.
+            Show progress. Ctrl-C keeps the folds that are finished, and so does one that fails; the result is of these.
 
         Returns
         -------
         ELPDData
-            ``elpd_i`` with the labels and the number of the fold.
+            ``elpd_i`` with the labels, the number of the fold as ``fold`` (``fold_i`` where a level has that name) and
+            the Monte Carlo error of each value as ``mcse``.
+
+        Warns
+        -----
+        BayesmixWarning
+            Folds that failed, and estimates whose Monte Carlo error exceeds 0.2.
 
         Raises
         ------
