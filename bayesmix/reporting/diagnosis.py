@@ -19,11 +19,11 @@ from bayesmix.results.sensitivity import FEW_GROUPS
 # Groups named beside the largest Cook's distances.
 _NAMED = 5
 _MEASURES = (
-    "Cook's distance is the change of all fixed effects together when the group is left out, squared, in units of their "
-    "covariance, over their number; mdffits the same in units of their covariance without the group. covratio is the "
-    "determinant of the covariance without the group over that with it (above 1 the group adds precision), covtrace "
-    "how far the trace of this ratio is from the number of fixed effects (0: it adds none); Christensen, Pearson & "
-    "Johnson (1992), Loy & Hofmann (2014)."
+    "Cook's distance is the change of all fixed effects together when the group is left out, squared, in units of "
+    "their covariance, over their number; mdffits the same in units of their covariance without the group. covratio is "
+    "the determinant of the covariance without the group over that with it (above 1 the group adds precision), "
+    "covtrace how far the trace of this ratio is from the number of fixed effects (0: it adds none); Christensen, "
+    "Pearson & Johnson (1992), Loy & Hofmann (2014)."
 )
 # Residuals beyond so many sigmas are counted.
 _FAR = 3.0
@@ -136,9 +136,9 @@ def _influence(fit: Fit) -> Iterator[Block]:
         yield Prose(
             f"{level.name}: most depends on {first} ({int(table.loc[first, 'n'])} rows, Cook's distance "
             f"{table.loc[first, 'cooks_distance']:.3f}): without it {term} changes by {change:.4g} "
-            f"({abs(share):.2f} standard errors). {above} of {J} groups exceed 4/J = {limit:.3g}, and {far} of {J} move "
-            f"some fixed effect by more than 2/sqrt(J) = {beyond:.3g} standard errors (DFBETAs), beyond which a group "
-            "deserves a look; variances held at their estimates."
+            f"({abs(share):.2f} standard errors). {above} of {J} groups exceed 4/J = {limit:.3g}, and {far} of {J} "
+            f"move some fixed effect by more than 2/sqrt(J) = {beyond:.3g} standard errors (DFBETAs), beyond which a "
+            "group deserves a look; variances held at their estimates."
         )
         yield Grid(table.head(_NAMED))
         told = True

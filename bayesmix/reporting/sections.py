@@ -99,10 +99,11 @@ def _data(design: Design) -> Iterator[Block]:
     if design.n_missing:
         listed = ", ".join(f"{name} {count}" for name, count in design.missing_in.items())
         where = f" Missing values: {listed}." if listed else ""
+        verb, past = ("has", "was") if design.n_missing == 1 else ("have", "were")
         yield Prose(
-            f"{design.n_missing} of {total} rows ({design.n_missing / total:.1%}) have a missing value in some column "
-            f"of the model and were left out.{where} The results hold where missing values do not depend on the "
-            "response, given the predictors."
+            f"{design.n_missing} of {total} rows ({design.n_missing / total:.1%}) {verb} a missing value in some "
+            f"column of the model and {past} left out.{where} The results hold where missing values do not depend on "
+            "the response, given the predictors."
         )
     else:
         yield Prose("No row has a missing value in a column of the model.")

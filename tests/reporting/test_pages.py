@@ -195,6 +195,15 @@ def test_missing_values_are_accounted_for(tmp_path: Path, dataset: Callable[[str
     assert "- **Rows used:** 172" in text and 'data, weights="w")' in text
 
 
+def test_one_row(tmp_path: Path, dataset: Callable[[str], pd.DataFrame]) -> None:
+    frame = dataset("sleepstudy")
+    frame.loc[frame.index[3], "Days"] = np.nan
+    fit = bx.Model("Reaction ~ Days + (1 | Subject)", frame).reml()
+    text = said(fit, path=tmp_path)
+    assert "1 of 180 rows (0.6%) has a missing value in some column of the model and was left out." in text
+    assert "REML: 1 row with missing values left out." in str(bx.table(fit))
+
+
 def test_weights_are_accounted_for(tmp_path: Path, dataset: Callable[[str], pd.DataFrame]) -> None:
     """A column of them among the columns and in the lines that repeat the fit; an array by itself."""
     frame = dataset("sleepstudy").assign(w=lambda f: 1 + f["Days"] % 3)
@@ -393,6 +402,8 @@ def test_wrong_fits(sleepstudy: Fits, hsb_reml: bx.LikelihoodFit, tmp_path: Path
     for options in ({"file": "x"}, {"title": 3}, {"command": ["bayesmix"]}):
         with pytest.raises(ArgumentError):
             bx.report(sleepstudy.reml, path=path, **options)
+    with pytest.raises(ArgumentError, match="report was given LikelihoodFit, LikelihoodFit, the same fit twice"):
+        bx.report(sleepstudy.reml, sleepstudy.reml, path=path)
     assert not path.exists()
     with pytest.raises(ArgumentError, match="path=None"):
         bx.report(sleepstudy.reml)

@@ -142,6 +142,8 @@ def test_wrong_input(hsb_reml: bx.LikelihoodFit, hsb_model: bx.Model) -> None:
     ):
         with pytest.raises(ArgumentError, match=words):
             bx.table(hsb_reml, **options)
+    with pytest.raises(ArgumentError, match="has 'a' more than once"):
+        bx.table(hsb_reml, hsb_reml, names=["a", "a"])
 
 
 def test_maketables_hooks(hsb_reml: bx.LikelihoodFit, dyestuff: Fits) -> None:
