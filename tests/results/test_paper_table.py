@@ -120,7 +120,7 @@ def test_what_is_out_of_the_ordinary(dyestuff2: Fits) -> None:
     with pytest.warns(bx.BayesmixWarning, match="twice"):
         fit = bx.Model("y ~ x + twice + (1 | top)", frame).reml()
     notes = " ".join(bx.table(fit).notes)
-    assert "dropped: twice" in notes and "1 rows with missing values" in notes
+    assert "dropped: twice" in notes and "1 row with missing values" in notes
 
 
 def test_wrong_input(hsb_reml: bx.LikelihoodFit, hsb_model: bx.Model) -> None:
