@@ -160,7 +160,9 @@ def _names(fits: Sequence[Any], names: Any) -> list[str]:
         named = list(names) if isinstance(names, Sequence) and not isinstance(names, str) else [names]
         if len(named) != len(fits) or not all(isinstance(name, str) for name in named):
             raise ArgumentError(
-                f"names={names!r} for {len(fits)} fits.", "Expected a text for each fit.", "Leave names out, or add."
+                f"names={names!r} for {len(fits)} fit{'s' if len(fits) > 1 else ''}.",
+                "Expected a text for each fit.",
+                "Leave names out, or add.",
             )
         twice = [name for name in dict.fromkeys(named) if named.count(name) > 1]
         if twice:

@@ -133,7 +133,7 @@ def test_wrong_input(hsb_reml: bx.LikelihoodFit, hsb_model: bx.Model) -> None:
         ({"prob": 95}, "prob=95"),
         ({"decimals": 2.5}, "decimals=2.5"),
         ({"decimals": -1}, "decimals=-1"),
-        ({"names": ["a", "b"]}, "for 1 fits"),
+        ({"names": ["a", "b"]}, r"for 1 fit\."),
         ({"names": 3}, "names=3"),
         ({"title": 3}, "title=3"),
         ({"df": "satterthwait"}, "satterthwait"),
