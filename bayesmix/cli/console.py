@@ -84,12 +84,11 @@ def nothing_printed(wanted: bool = True) -> Iterator[list[str]]:
     if not wanted:
         yield notes.lines
         return
-    try:
+    kept = None
+    if sys.stdout is not None and sys.stderr is not None:  # closed by the shell, its number may be of another file
         sys.stdout.flush()
         kept = os.dup(1)
         os.dup2(2, 1)
-    except OSError:  # a stream is closed: nothing can be written to it either
-        kept = None
     try:
         with redirect_stdout(notes):
             yield notes.lines

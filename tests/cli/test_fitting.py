@@ -236,6 +236,12 @@ def test_from_a_shell(csv: str) -> None:
     assert found.stderr.startswith("Error: The data have no column 'Bach'.") and found.stderr.count("\n") == 1
 
 
+def test_standard_output_may_be_closed(csv: str) -> None:
+    call = f"exec {shlex.join([sys.executable, '-m', 'bayesmix', 'fit', FORMULA, csv, '--reml', '--json'])} >&-"
+    found = subprocess.run(["sh", "-c", call], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+
+
 # The graph is compiled before, so that the signal comes while chains are sampled, a few at a time.
 _INTERRUPTED = """
 import os, signal, sys, threading
