@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import click
@@ -45,6 +47,56 @@ def told(work: str, quiet: bool = False) -> Iterator[None]:
     started = time.perf_counter()
     yield
     click.echo(f"{work}: {time.perf_counter() - started:.1f} s.", err=True)
+
+
+class _Notes(io.TextIOBase):
+    """What is printed, kept line by line and said on standard error."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._begun = ""
+
+    def writable(self) -> bool:
+        """So that ``print`` takes it."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Every finished line."""
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in filter(str.strip, lines):
+            self.lines.append(line.strip())
+            click.echo(f"Note: {line.strip()}", err=True)
+        return len(text)
+
+    def finish(self) -> None:
+        """A last line without an end."""
+        if self._begun:
+            self.write("\n")
+
+
+@contextmanager
+def nothing_printed(wanted: bool = True) -> Iterator[list[str]]:
+    """Keep standard output free: what is printed meanwhile is said on standard error, and is in the list yielded.
+
+    What writes to the descriptor itself, as compiled code may, goes to standard error too.
+    """
+    notes = _Notes()
+    if not wanted:
+        yield notes.lines
+        return
+    kept = None
+    if sys.stdout is not None and sys.stderr is not None:  # closed by the shell, its number may be of another file
+        sys.stdout.flush()
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    try:
+        with redirect_stdout(notes):
+            yield notes.lines
+    finally:
+        notes.finish()
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def on_terminal() -> bool:

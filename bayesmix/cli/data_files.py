@@ -13,6 +13,7 @@ import pandas as pd
 
 from bayesmix.datasets.catalogue import load_dataset, read_catalogue
 from bayesmix.errors import ArgumentError, BayesmixWarning, DataError, FileError
+from bayesmix.results.distinct import require_distinct
 from bayesmix.results.netcdf_file import read_path
 
 _KINDS = ".csv, .tsv, .txt, .parquet, .feather, .sav, .zsav, .por, .dta, .sas7bdat or .xpt"
@@ -36,6 +37,8 @@ def read_data(name: str) -> pd.DataFrame:
     ------
     FileError
         There is no such file, or it is empty, a directory, or not what its ending says.
+    DataError
+        Two columns have one name.
     ArgumentError
         Another ending, or one that needs a package which is not installed.
     """
@@ -125,15 +128,31 @@ def _read_text(path: Path, separator: str | None) -> pd.DataFrame:
     first = "" if compressed else _first_line(path)
     options: dict[str, Any] = {"encoding": "utf-8-sig", "na_values": ["."], "skipinitialspace": True}
     options |= {"compression": "gzip" if compressed else None, "low_memory": False}
+
+    def own_names(sep: str) -> list[str]:
+        """The first line as it is written: pandas makes ``x``, ``x.1`` of two columns ``x``."""
+        line = pd.read_csv(path, sep=sep, header=None, nrows=1, dtype=str, keep_default_na=False, **options)
+        return [name for name in line.iloc[0] if isinstance(name, str) and name]
+
     if separator is None and ";" in first and "," not in first:
         # Spreadsheets of countries with a decimal comma: whichever reading makes more columns numbers.
+        require_distinct(own_names(";"))
         frames = [pd.read_csv(path, sep=";", decimal=decimal, **options) for decimal in ".,"]
         return _told(max(frames, key=lambda frame: len(frame.select_dtypes("number").columns)))
     if separator is None and "\t" in first and "," not in first:
         separator = "\t"
+    require_distinct(own_names(separator or ","))
     frame = pd.read_csv(path, sep=separator or ",", index_col=False, **options)
     unnamed = [column for column in frame.columns if str(column).startswith("Unnamed:") and frame[column].isna().all()]
     return _told(frame.drop(columns=unnamed))
+
+
+def _read_columnar(path: Path, kind: str) -> pd.DataFrame:
+    """A Parquet or Feather file, whose own names are looked at first: pandas may not read doubled ones."""
+    module = import_module(f"pyarrow.{kind}")
+    schema = module.read_schema(path) if kind == "parquet" else module.read_table(path, memory_map=True).schema
+    require_distinct(schema.names)
+    return getattr(pd, f"read_{kind}")(path)
 
 
 def _told(frame: pd.DataFrame) -> pd.DataFrame:
@@ -186,6 +205,7 @@ def _read_stata(path: Path) -> pd.DataFrame:
 def _read_labelled(path: Path, function: str) -> pd.DataFrame:
     """A file of SPSS or SAS, read by pyreadstat."""
     frame, meta = getattr(import_module("pyreadstat"), function)(str(path))
+    require_distinct(getattr(meta, "column_names", None) or frame.columns)
     return with_labels(frame, meta.variable_value_labels)
 
 
@@ -229,8 +249,8 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".txt": lambda path: _read_text(path, None),
     ".tsv": lambda path: _read_text(path, "\t"),
     ".tab": lambda path: _read_text(path, "\t"),
-    ".parquet": pd.read_parquet,
-    ".feather": pd.read_feather,
+    ".parquet": lambda path: _read_columnar(path, "parquet"),
+    ".feather": lambda path: _read_columnar(path, "feather"),
     ".dta": _read_stata,
     ".sav": lambda path: _read_labelled(path, "read_sav"),
     ".zsav": lambda path: _read_labelled(path, "read_sav"),

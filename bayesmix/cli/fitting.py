@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 import bayesmix as bx
-from bayesmix.cli.console import INTERRUPTED, on_terminal, plain_warnings, told
+from bayesmix.cli.console import INTERRUPTED, nothing_printed, on_terminal, plain_warnings, told
 from bayesmix.cli.data_files import read_data
 from bayesmix.cli.machine import comparison_record, fit_record, print_json
 from bayesmix.errors import ArgumentError, BayesmixWarning, PriorError
@@ -18,6 +19,8 @@ from bayesmix.results.netcdf_file import read_path, require_writable
 
 # The layouts of LikelihoodFit.summary, listed here so that help and mistakes are answered before anything is loaded.
 STYLES = ("lme4", "sas", "spss", "hlm", "mlwin", "stata")
+# What a saved posterior is called, so that compare knows it from published numbers.
+SAVED = ".nc"
 # The endings that bayesmix.report takes, for the same reason.
 REPORTS = (".html", ".htm", ".md", ".markdown")
 _CHAINS = 4
@@ -65,6 +68,19 @@ class _Wanted:
     quiet: bool
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What a call made."""
+
+    model: bx.Model
+    fits: tuple[Any, ...]
+    posts: tuple[bx.BayesFit, ...]
+    comparison: bx.Comparison | None
+    saved: str | None
+    page: str | None
+    interrupted: bool
+
+
 @click.command(epilog=_EXAMPLES)
 @click.argument("formula")
 @click.argument("data")
@@ -94,31 +110,55 @@ def fit(written: str | None, /, formula: str, data: str, style: str | None, as_j
         )
     with plain_warnings(), warnings.catch_warnings():
         notes = _noted()
-        model = _model(formula, read_data(data), options["weights"], options["priors"])
-        fits = _likelihood_fits(model, wanted)
-        if not as_json:  # shown before sampling, which may take long and be interrupted
-            click.echo("\n".join(f"{each.summary(style=style)}\n" for each in fits), nl=bool(fits))
-        posts = [_sample(model, wanted)] if "bayes" in wanted.methods else []
-        interrupted = any(post.idata["posterior"].sizes["chain"] < wanted.chains for post in posts)
-        saved = str(posts[0].save(wanted.save)) if posts and wanted.save is not None else None
-        fits += posts
-        found = bx.compare(*fits) if len(fits) > 1 else None
-        page = None if wanted.report is None else str(bx.report(*fits, path=wanted.report, command=written))
+        with nothing_printed(as_json) as printed:
+            made = _make(formula, data, style, wanted, options, written)
+            facts = _facts(made, formula, data, wanted, options, notes) if as_json else {}
         if as_json:
-            facts = {"formula": formula, "data": data, "rows": model.n, "missing_rows": model.design.n_missing}
-            facts |= {"groups": model.groups, "weights": options["weights"], "seed": wanted.seed}
-            facts |= {"priors": model.priors.table["distribution"].to_dict(), "notes": [*model.design.notes, *notes]}
-            facts |= {"fits": [fit_record(each) for each in fits]}
-            facts |= {"comparison": None if found is None else comparison_record(found)}
-            print_json("fit", **facts, saved=saved, report=page, interrupted=interrupted)
+            facts["notes"] += printed
+            print_json("fit", **facts)
         else:
-            texts = [str(each) for each in (*posts, found) if each is not None]
-            texts += [] if saved is None else [f"Posterior saved to {saved}."]
-            texts += [] if page is None else [f"Report written to {page}."]
+            texts = [str(each) for each in (*made.posts, made.comparison) if each is not None]
+            texts += [] if made.saved is None else [f"Posterior saved to {made.saved}."]
+            texts += [] if made.page is None else [f"Report written to {made.page}."]
             click.echo("\n\n".join(texts), nl=bool(texts))
-    if interrupted:
+    if made.interrupted:
         click.echo("Interrupted.", err=True)
-    return INTERRUPTED if interrupted else 0
+    return INTERRUPTED if made.interrupted else 0
+
+
+def _make(
+    formula: str, data: str, style: str | None, wanted: _Wanted, options: dict[str, Any], written: str | None
+) -> _Made:
+    """Read, fit, compare, save and report; printed are only likelihood fits, before sampling."""
+    frame = read_data(data)
+    sizes: dict[str, Any] = {"draws": wanted.draws, "tune": wanted.tune, "chains": wanted.chains, "seed": wanted.seed}
+    if "bayes" in wanted.methods:
+        # What sampling would refuse, before minutes of fitting; only here, as it loads everything.
+        import_module("bayesmix.inference.sampling").Settings(**sizes)
+    model = _model(formula, frame, options["weights"], options["priors"])
+    fits = _likelihood_fits(model, wanted)
+    if not wanted.quiet:  # shown before sampling, which may take long and be interrupted
+        click.echo("\n".join(f"{each.summary(style=style)}\n" for each in fits), nl=bool(fits))
+    posts = [_sample(model, wanted, sizes)] if "bayes" in wanted.methods else []
+    interrupted = any(post.idata["posterior"].sizes["chain"] < wanted.chains for post in posts)
+    saved = str(posts[0].save(wanted.save)) if posts and wanted.save is not None else None
+    fits = [*fits, *posts]
+    found = bx.compare(*fits) if len(fits) > 1 else None
+    page = None if wanted.report is None else str(bx.report(*fits, path=wanted.report, command=written))
+    return _Made(model, tuple(fits), tuple(posts), found, saved, page, interrupted)
+
+
+def _facts(
+    made: _Made, formula: str, data: str, wanted: _Wanted, options: dict[str, Any], notes: list[str]
+) -> dict[str, Any]:
+    """What the JSON says, in the order of its keys."""
+    model = made.model
+    facts = {"formula": formula, "data": data, "rows": model.n, "missing_rows": model.design.n_missing}
+    facts |= {"groups": model.groups, "weights": options["weights"], "seed": wanted.seed}
+    facts |= {"priors": model.priors.table["distribution"].to_dict(), "notes": [*model.design.notes, *notes]}
+    facts |= {"fits": [fit_record(each) for each in made.fits]}
+    facts |= {"comparison": None if made.comparison is None else comparison_record(made.comparison)}
+    return facts | {"saved": made.saved, "report": made.page, "interrupted": made.interrupted}
 
 
 def _read_options(options: dict[str, Any], style: str | None, as_json: bool) -> _Wanted:
@@ -142,6 +182,8 @@ def _read_options(options: dict[str, Any], style: str | None, as_json: bool) -> 
             )
     save = None if options["save"] is None else read_path(options["save"])
     if save is not None:
+        if save.suffix.lower() != SAVED:
+            raise ArgumentError(f"--save {save}.", f"Expected the path of a {SAVED} file.", f"Name it fit{SAVED}.")
         require_writable(save)  # now, not after minutes of sampling
     report = None if options["report"] is None else read_path(options["report"])
     if report is not None:
@@ -150,7 +192,7 @@ def _read_options(options: dict[str, Any], style: str | None, as_json: bool) -> 
                 f"--report {report}.", "Expected the path of an .html or .md file.", "Name it report.html."
             )
         require_writable(report)
-    sizes = {name: options[name] for name in ("seed", "draws", "tune", "chains")}
+    sizes: dict[str, Any] = {name: options[name] for name in ("seed", "draws", "tune", "chains")}
     return _Wanted(tuple(methods), save=save, report=report, quiet=as_json, **sizes)
 
 
@@ -182,9 +224,10 @@ def _likelihood_fits(model: bx.Model, wanted: _Wanted) -> list[Any]:
     return [call() for name, call in calls.items() if name in wanted.methods]
 
 
-def _sample(model: bx.Model, wanted: _Wanted) -> bx.BayesFit:
+def _sample(model: bx.Model, wanted: _Wanted, sizes: dict[str, Any]) -> bx.BayesFit:
     """The posterior; fewer chains where it was interrupted, KeyboardInterrupt where none was finished."""
-    progress = on_terminal() and not wanted.quiet
-    sizes: dict[str, Any] = {"draws": wanted.draws, "tune": wanted.tune, "chains": wanted.chains}
-    with told(f"Sampling {wanted.chains} chains of {wanted.draws}", quiet=progress):
-        return model.sample(seed=wanted.seed, progress=progress, **sizes)
+    progress = not wanted.quiet and on_terminal()
+    # Where a bar is drawn, standard output is the terminal that it is drawn on.
+    free = not (progress or wanted.quiet)
+    with told(f"Sampling {wanted.chains} chains of {wanted.draws}", quiet=progress), nothing_printed(free):
+        return model.sample(progress=progress, **sizes)

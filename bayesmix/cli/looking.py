@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import bayesmix as bx
-from bayesmix.cli.console import DISAGREE, plain_warnings
+from bayesmix.cli.console import DISAGREE, nothing_printed, plain_warnings
 from bayesmix.cli.machine import comparison_record, fit_record, print_json, records
 from bayesmix.datasets.catalogue import Dataset, read_catalogue
 from bayesmix.errors import ArgumentError
@@ -53,9 +53,11 @@ Exit status: 0, or 2 where there is no such data set.
 def show(file: str, as_json: bool) -> int:
     """Print a posterior that was saved: FILE is what 'bayesmix fit --save' or post.save() wrote."""
     with plain_warnings():
-        post = bx.load(file)
+        with nothing_printed(as_json):
+            post = bx.load(file)
+            facts = _model_facts(post) | fit_record(post) if as_json else {}
         if as_json:
-            print_json("show", file=file, **_model_facts(post), **fit_record(post))
+            print_json("show", file=file, **facts)
         else:
             click.echo(post)
     return 0
@@ -86,7 +88,7 @@ def compare(files: tuple[str, ...], as_json: bool) -> int:
             "Expected two or more, one of them a saved posterior.",
             "For instance 'bayesmix compare one.nc other.nc'.",
         )
-    with plain_warnings():
+    with plain_warnings(), nothing_printed(as_json):
         sources = [file if Path(file).suffix in (".csv", ".toml") else bx.load(file) for file in files]
         stems = [Path(file).stem for file in files]
         fits_only = len(set(stems)) == len(stems) and not any(isinstance(source, str) for source in sources)

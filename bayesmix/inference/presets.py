@@ -43,6 +43,8 @@ class Scales:
         Root mean square of each column.
     unit : float
         Residual sd of a row of weight 1 over the average one; 1 without weights.
+    offset, weighted : bool
+        Whether the model has an offset, and weights.
     """
 
     y: Floats
@@ -50,6 +52,20 @@ class Scales:
     sd_x: Floats
     size_x: Floats
     unit: float
+    offset: bool
+    weighted: bool
+
+    def told(self, words: str) -> str:
+        """A rule in words, in which ``(y)`` is what is scaled by."""
+        return words.replace("(y)", "(y - offset)") if self.offset else words
+
+    def of_sigma(self, words: str) -> str:
+        """The same for the scale of sigma, which is that of a row of weight 1."""
+        return f"{self.told(words)}/sqrt(mean(1/w))" if self.weighted else self.told(words)
+
+    def over(self, place: int) -> str:
+        """What :meth:`spread` is."""
+        return "sd(x)" if self.sd_x[place] > 0 else "rms(x)"
 
     def spread(self, place: int) -> float:
         """sd of a column with varying effects; the root mean square of one that is constant."""
@@ -107,6 +123,8 @@ def choose_priors(preset: str, design: Design) -> Priors:
         np.std(design.values, axis=0, ddof=1),
         np.sqrt(np.mean(design.values**2, axis=0)),
         1.0 if design.weights is None else float(np.sqrt(1 / np.mean(1 / design.weights))),
+        bool(design.specification.offsets),
+        design.weights is not None,
     )
     return _PRESETS[preset](design, scales)
 
@@ -144,12 +162,13 @@ def _normal_slopes(design: Design, scales: Scales, always_spread: bool = False) 
     found: list[tuple[BetaPrior, str]] = []
     for name, place in zip(names, design.fixed, strict=True):
         if name == "Intercept":
-            found.append((Normal(float(scales.y.mean()), 2.5 * scales.sd_y), "mean(y), 2.5 sd(y)"))
+            found.append((Normal(float(scales.y.mean()), 2.5 * scales.sd_y), scales.told("mean(y), 2.5 sd(y)")))
         elif "Intercept" in names or always_spread:
-            found.append((Normal(0.0, 2.5 * scales.sd_y / scales.spread(int(place))), "2.5 sd(y)/sd(x)"))
+            words = f"2.5 sd(y)/{scales.over(int(place))}"
+            found.append((Normal(0.0, 2.5 * scales.sd_y / scales.spread(int(place))), scales.told(words)))
         else:
             size = float(np.sqrt(np.mean(scales.y**2)))
-            found.append((Normal(0.0, 2.5 * size / float(scales.size_x[place])), "2.5 rms(y)/rms(x)"))
+            found.append((Normal(0.0, 2.5 * size / float(scales.size_x[place])), scales.told("2.5 rms(y)/rms(x)")))
     return found
 
 
@@ -158,10 +177,10 @@ def _default(design: Design, scales: Scales) -> Priors:
 
     def sd(level: Level, place: int) -> tuple[SdPrior, str]:
         if place == 0:
-            return HalfStudentT(4.0, scales.sd_y), "sd(y)"
-        return HalfStudentT(4.0, scales.sd_y / scales.spread(place)), "sd(y)/sd(x)"
+            return HalfStudentT(4.0, scales.sd_y), scales.told("sd(y)")
+        return HalfStudentT(4.0, scales.sd_y / scales.spread(place)), scales.told(f"sd(y)/{scales.over(place)}")
 
-    sigma = HalfStudentT(4.0, scales.unit * scales.sd_y), "sd(y)"
+    sigma = HalfStudentT(4.0, scales.unit * scales.sd_y), scales.of_sigma("sd(y)")
     return _assemble("default", design, _normal_slopes(design, scales), sd, LKJ(2.0), sigma)
 
 
@@ -176,18 +195,20 @@ def _brms(design: Design, scales: Scales) -> Priors:
     median = round(float(np.median(scales.y)), 1)
     deviations = np.abs(scales.y - np.median(scales.y))
     s = max(2.5, round(1.4826 * float(np.median(deviations)), 1))
-    words = "max(2.5, mad(y))"
+    words = scales.told("max(2.5, mad(y))")
     beta: list[tuple[BetaPrior, str]] = [
-        (StudentT(3.0, median, s), f"median(y), {words}") if name == "Intercept" else (Flat(), "flat")
+        (StudentT(3.0, median, s), scales.told(f"median(y), {words}")) if name == "Intercept" else (Flat(), "flat")
         for name in design.fixed_names
     ]
     sd = HalfStudentT(3.0, s), words
-    return _assemble("brms", design, beta, lambda *_: sd, LKJ(1.0), (HalfStudentT(3.0, scales.unit * s), words))
+    sigma = HalfStudentT(3.0, scales.unit * s), scales.of_sigma("max(2.5, mad(y))")
+    return _assemble("brms", design, beta, lambda *_: sd, LKJ(1.0), sigma)
 
 
 def _rstanarm(design: Design, scales: Scales) -> Priors:
     """The priors stan_lmer chooses where none is given."""
-    sigma = Exponential(1 / (scales.unit * scales.sd_y)), "1/sd(y)"
+    rate = "sqrt(mean(1/w))/sd(y)" if scales.weighted else "1/sd(y)"
+    sigma = Exponential(1 / (scales.unit * scales.sd_y)), scales.told(rate)
     beta = _normal_slopes(design, scales, always_spread=True)
     return _assemble("rstanarm", design, beta, lambda *_: (Decov(), "decov"), LKJ(1.0), sigma)
 
@@ -200,20 +221,21 @@ def _bambi(design: Design, scales: Scales) -> Priors:
     slopes = [(name, place) for name, place in zip(names, design.fixed, strict=True) if name != "Intercept"]
     widths = {place: 2.5 * sd_y / (to_n * scales.spread(int(place))) for _, place in slopes}
     wide = float(np.sqrt((2.5 * sd_y) ** 2 + sum((widths[place] * means[place]) ** 2 for _, place in slopes)))
-    words = "sqrt((2.5 sd(y))^2 + sum (2.5 sd(y)/sd(x) mean(x))^2)"
+    words = scales.told("sqrt((2.5 sd(y))^2 + sum (2.5 sd(y)/sd(x) mean(x))^2)")
     beta: list[tuple[BetaPrior, str]] = [
-        (Normal(float(scales.y.mean()), wide), f"mean(y), {words}")
+        (Normal(float(scales.y.mean()), wide), scales.told(f"mean(y), {words}"))
         if name == "Intercept"
-        else (Normal(0.0, widths[place]), "2.5 sd(y)/sd(x)")
+        else (Normal(0.0, widths[place]), scales.told(f"2.5 sd(y)/{scales.over(int(place))}"))
         for name, place in zip(names, design.fixed, strict=True)
     ]
 
     def sd(level: Level, place: int) -> tuple[SdPrior, str]:
         if place == 0:
             return HalfNormal(wide), words
-        return HalfNormal(2.5 * sd_y / (to_n * scales.spread(place))), "2.5 sd(y)/sd(x)"
+        return HalfNormal(2.5 * sd_y / (to_n * scales.spread(place))), scales.told(f"2.5 sd(y)/{scales.over(place)}")
 
-    return _assemble("bambi", design, beta, sd, LKJ(2.0), (HalfStudentT(4.0, scales.unit * sd_y), "sd(y)"))
+    sigma = HalfStudentT(4.0, scales.unit * sd_y), scales.of_sigma("sd(y)")
+    return _assemble("bambi", design, beta, sd, LKJ(2.0), sigma)
 
 
 _PRESETS: dict[str, Callable[[Design, Scales], Priors]] = {

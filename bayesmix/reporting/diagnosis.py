@@ -18,6 +18,13 @@ from bayesmix.results.sensitivity import FEW_GROUPS
 
 # Groups named beside the largest Cook's distances.
 _NAMED = 5
+_MEASURES = (
+    "Cook's distance is the change of all fixed effects together when the group is left out, squared, in units of "
+    "their covariance, over their number; mdffits the same in units of their covariance without the group. covratio is "
+    "the determinant of the covariance without the group over that with it (above 1 the group adds precision), "
+    "covtrace how far the trace of this ratio is from the number of fixed effects (0: it adds none); Christensen, "
+    "Pearson & Johnson (1992), Loy & Hofmann (2014)."
+)
 # Residuals beyond so many sigmas are counted.
 _FAR = 3.0
 
@@ -107,12 +114,13 @@ def _influence(fit: Fit) -> Iterator[Block]:
     if not isinstance(fit, LikelihoodFit):
         yield Prose("What estimates would be without each group is for a fit by REML: model.reml().influence().")
         return
+    told = False
     for level in fit.design.levels:
         try:
             found = fit.influence(level.name)
         except ArgumentError as reason:
             yield Prose(str(reason))
-            return
+            break
         table = found.table.sort_values("cooks_distance", ascending=False, kind="stable")
         first = table.index[0]
         if not table["cooks_distance"].notna().any():
@@ -121,12 +129,18 @@ def _influence(fit: Fit) -> Iterator[Block]:
         moved = found.coefficients.loc[[first]].droplevel("group")
         term = moved["dfbetas"].abs().idxmax()
         change, share = moved.loc[term, "change"], moved.loc[term, "dfbetas"]
-        limit = 4 / len(table)
+        J = len(table)
+        limit, beyond = 4 / J, 2 / np.sqrt(J)
         above = int((table["cooks_distance"] > limit).sum())
+        far = int((found.coefficients["dfbetas"].abs() > beyond).groupby(level="group").any().sum())
         yield Prose(
             f"{level.name}: most depends on {first} ({int(table.loc[first, 'n'])} rows, Cook's distance "
             f"{table.loc[first, 'cooks_distance']:.3f}): without it {term} changes by {change:.4g} "
-            f"({abs(share):.2f} standard errors). {above} of {len(table)} groups exceed 4/J = {limit:.3g}, beyond "
-            "which a group deserves a look; variances held at their estimates."
+            f"({abs(share):.2f} standard errors). {above} of {J} groups exceed 4/J = {limit:.3g}, and {far} of {J} "
+            f"move some fixed effect by more than 2/sqrt(J) = {beyond:.3g} standard errors (DFBETAs), beyond which a "
+            "group deserves a look; variances held at their estimates."
         )
         yield Grid(table.head(_NAMED))
+        told = True
+    if told:
+        yield Prose(_MEASURES)

@@ -41,7 +41,7 @@ def influence_data(
     ----------
     fit : LikelihoodFit
     level : str, optional
-        Whose groups; may be left out where there is one level.
+        Whose groups, nested or crossed; may be left out where there is one level.
     refit : bool
         Estimate the variances anew without each group; by itself they are held. See ``fit.influence``.
 
@@ -49,13 +49,15 @@ def influence_data(
     -------
     DataFrame
         Index (measure, group); n (rows), value, cut, beyond. The measures are ``"cooks_distance"``, cut at 4/J, and
-        the terms, whose values are DFBETAs, cut at 2/sqrt(J) on both sides; J is the number of groups. Groups are in
-        the order of Cook's distance, largest first, those without which a term is not determined last, with nan.
+        the terms, whose values are DFBETAs, cut at 2/sqrt(J) on both sides; J is the number of groups. A DFBETA is the
+        estimate without the group less that with it, over its standard error without the group: positive where leaving
+        the group out raises the estimate, as in lme4; Belsley, Kuh & Welsch have the other sign. Groups are in the
+        order of Cook's distance, largest first, those without which a term is not determined last, with nan.
 
     Raises
     ------
     ArgumentError
-        What is no REML or ML fit, no levels, crossed ones, or no fixed effects.
+        What is no REML or ML fit, no levels, several and none named, or no fixed effects.
 
     References
     ----------
@@ -107,7 +109,9 @@ def plot_influence(
     """Draw how far the fixed effects would move without each group: Cook's distance, and DFBETAs term by term.
 
     The groups of largest Cook's distance have a line each, largest on top; all others are dots on the lowest line.
-    Beyond the usual cut-offs (dotted: 4/J and 2/sqrt(J) for J groups) marks are filled diamonds.
+    Beyond the usual cut-offs (dotted: 4/J and 2/sqrt(J) for J groups) marks are filled diamonds. To the right
+    leaving the group out raises the estimate, as DFBETAs are signed in lme4; those of Belsley, Kuh & Welsch have the
+    other sign.
 
     Parameters
     ----------
@@ -125,7 +129,7 @@ def plot_influence(
     Raises
     ------
     ArgumentError
-        What is no REML or ML fit, no levels, crossed ones, no fixed effects, or a term that the fit has not.
+        What is no REML or ML fit, no levels, several and none named, no fixed effects, or a term that the fit has not.
 
     References
     ----------

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from bayesmix.design import Design
 from bayesmix.errors import ArgumentError, refuse_unknown
 from bayesmix.inference.geometry import choose_geometry
 from bayesmix.inference.naming import correlation_name, effect_name, sd_name, variable_name
@@ -65,7 +67,9 @@ def plot_graph(model: Model, *, marginal: bool = True, ax: Axes | None = None, *
 
     Solid nodes are sampled, dashed ones are integrated out of what is sampled and drawn afterwards, the grey one is
     observed. An arrow goes from what is given to what depends on it; the plate of a nested level lies in that of the
-    groups above it, those of crossed levels lie apart. The prior of the intercept is that at the predictors' means.
+    groups above it (where it is nested in several that cross, in one of them), those of crossed levels lie apart, and
+    then the rows, which lie in all of them, apart from these. The prior of the intercept is that at the predictors'
+    means.
 
     Parameters
     ----------
@@ -96,12 +100,28 @@ def plot_graph(model: Model, *, marginal: bool = True, ax: Axes | None = None, *
     refuse_unknown("plot_graph", unknown, ("marginal", "ax"))
     nodes = list(_nodes("plot_graph", model, marginal))
     design = model.design
-    crossed = {level.name for level in design.crossed}
-    # Crossed levels first, then the nested ones from the highest.
-    names = [level.name for level in design.crossed]
-    names += [level.name for level in reversed(design.levels) if level.name not in crossed]
-    counts = {name: f"{name}: {model.groups[name]:,}" for name in names} | {ROWS: f"{ROWS}: {model.n:,}"}
-    return draw_graph(nodes, names, counts, nested=not crossed, ax=ax)
+    counts = {name: f"{name}: {count:,}" for name, count in model.groups.items()} | {ROWS: f"{ROWS}: {model.n:,}"}
+    return draw_graph(nodes, containers(design), counts, ax)
+
+
+def containers(design: Design) -> dict[str, str]:
+    """In which level each level is nested, crossed ones first; nothing where in none.
+
+    Of several the next of the nested chain, else the one of most groups.
+    """
+    levels, depth = design.levels, len(design.levels) - len(design.crossed)
+    sizes = [len(level.grouping.labels) for level in levels]
+
+    def nested(inner: int, outer: int) -> bool:
+        pairs = np.unique(levels[inner].grouping.codes * np.int64(sizes[outer]) + levels[outer].grouping.codes)
+        return sizes[outer] < sizes[inner] and len(pairs) == len(np.unique(levels[inner].grouping.codes))
+
+    found = {}
+    for number in [*range(depth, len(levels)), *reversed(range(depth))]:
+        around = [other for other in range(len(levels)) if nested(number, other)]
+        outer = number + 1 if number + 1 < depth else max(around, key=lambda other: sizes[other], default=None)
+        found[levels[number].name] = "" if outer is None else levels[outer].name
+    return found
 
 
 def _nodes(function: str, model: Any, marginal: Any) -> Iterator[Node]:

@@ -71,22 +71,18 @@ class Plate:
     top: float
 
 
-def draw_graph(
-    nodes: Sequence[Node], levels: Sequence[str], labels: Mapping[str, str], nested: bool, ax: Axes | None
-) -> Axes:
+def draw_graph(nodes: Sequence[Node], within: Mapping[str, str], labels: Mapping[str, str], ax: Axes | None) -> Axes:
     """Draw nodes of priors, levels and rows.
 
     Parameters
     ----------
     nodes : sequence of Node
-    levels : sequence of str
-        Bands from above, each with its plate.
+    within : mapping of level to level
+        In whose plate that of each level lies; nothing for those that lie in none.
     labels : mapping
         What is written on each plate.
-    nested : bool
-        Whether each plate lies in the one above, the rows in the lowest; or beside each other.
     """
-    placed, plates = layout(_counted(nodes), levels, labels, nested)
+    placed, plates = layout(_counted(nodes), within, labels)
     right = max([place.x + place.node.width / 2 for place in placed], default=1.0) + MARGIN
     low = min([plate.bottom for plate in plates] + [place.y - SLOT / 2 for place in placed]) - MARGIN
     high = max([plate.top for plate in plates] + [place.y + SLOT / 2 for place in placed]) + MARGIN
@@ -137,49 +133,71 @@ def _present(parent: str, nodes: Sequence[Node], found: Sequence[Node]) -> str:
 
 
 def layout(
-    nodes: Sequence[Node], levels: Sequence[str], labels: Mapping[str, str], nested: bool
+    nodes: Sequence[Node], within: Mapping[str, str], labels: Mapping[str, str]
 ) -> tuple[list[Placed], list[Plate]]:
     """Centres of nodes and edges of plates, from x = 0 to the right and from y = 0 downward.
 
     Four columns: parameters of the levels, group effects, the response, and the other parameters. Arrows go between
-    columns only, so that none runs through a node.
+    columns only, so that none runs through a node. The rows lie in the lowest plate where each of the others lies in
+    the next, and by themselves otherwise.
     """
     response = next(node for node in nodes if node.kind == "response")
     others = [node for node in nodes if not node.level and node is not response]
+    levels = _depth_first(within)
     left = {name: [n for n in nodes if n.level == name and n.kind != "effects"] for name in levels}
     middle = {name: [n for n in nodes if n.level == name and n.kind == "effects"] for name in levels}
     first = max([node.width for own in left.values() for node in own], default=0.0)
     second = max([node.width for own in middle.values() for node in own], default=0.0)
-    inset = MARGIN * len(levels) if nested else MARGIN
+    margins = {name: MARGIN * _height(name, within) for name in levels}
+    inset = max(margins.values(), default=MARGIN)
     effects_at = first + GAP + inset if levels else 0.0
     response_at = effects_at + second + (GAP if levels else 0.0) + MARGIN
     others_at = response_at + response.width + GAP + inset + MARGIN
 
     placed, tops, bottoms, y = [], {}, {}, 0.0
-    for name in levels:
+    for number, name in enumerate(levels):
         tops[name] = y
         y -= HEADER
         band = y - SLOT * max(len(left[name]), len(middle[name]))
         for nodes_here, x in ((left[name], first / 2), (middle[name], effects_at + second / 2)):
             placed += _column(nodes_here, x, (y + band) / 2, SLOT)
-        bottoms[name] = band - MARGIN
-        y = band - (3 * MARGIN if not nested else 0.0 if name == levels[-1] else MARGIN)
-    last = levels[-1] if levels else None
-    middle_of_rows = (tops[last] - HEADER + y) / 2 if last and nested else y - HEADER - SLOT
+        y = band
+        follower = levels[number + 1] if number + 1 < len(levels) else None
+        # This plate ends, and with it those around it, until one that holds the next.
+        while name and (follower is None or within[follower] != name):
+            y -= MARGIN
+            bottoms[name] = y
+            name = within[name]
+        y -= MARGIN if name else 2 * MARGIN
+    chain = bool(levels) and list(within[name] for name in levels) == ["", *levels[:-1]]
+    if chain:
+        y = band
+    middle_of_rows = (tops[levels[-1]] - HEADER + y) / 2 if chain else y - HEADER - SLOT
     placed.append(Placed(response, response_at + response.width / 2, middle_of_rows))
     rows = _around(placed[-1], labels[ROWS])
     deepest = min(rows.bottom, y)
     centre = max(middle_of_rows, deepest + SLOT * len(others) / 2)
     placed += _column(others, others_at + max(n.width for n in others) / 2, centre, SLOT)
     plates = [rows]
-    for depth, name in enumerate(levels):
-        if nested:
-            margin = MARGIN * (len(levels) - depth)
+    for name in levels:
+        margin = margins[name]
+        if chain:
             edges = (effects_at - margin, deepest - margin, rows.right + margin, max(tops[name], rows.top + margin))
         else:
-            edges = (effects_at - MARGIN, bottoms[name], effects_at + second + MARGIN, tops[name])
+            edges = (effects_at - margin, bottoms[name], effects_at + second + margin, tops[name])
         plates.append(Plate(labels[name], *edges))
     return placed, plates
+
+
+def _depth_first(within: Mapping[str, str], root: str = "") -> list[str]:
+    """Every level before those that lie in its plate."""
+    inner = [name for name, outer in within.items() if outer == root]
+    return [each for name in inner for each in (name, *_depth_first(within, name))]
+
+
+def _height(level: str, within: Mapping[str, str]) -> int:
+    """How many plates lie in each other, from this one on."""
+    return 1 + max((_height(name, within) for name, outer in within.items() if outer == level), default=0)
 
 
 def _column(nodes: Sequence[Node], x: float, middle: float, slot: float) -> list[Placed]:

@@ -39,7 +39,7 @@ def report(*fits: Fit, path: Any = None, title: str | None = None, command: str 
     Raises
     ------
     ArgumentError, FileError
-        No fit, fits of different models, or a path that can not be written.
+        No fit, the same twice, fits of different models, or a path that can not be written.
 
     Examples
     --------
@@ -53,6 +53,12 @@ def report(*fits: Fit, path: Any = None, title: str | None = None, command: str 
         raise ArgumentError(
             f"report was given {', '.join(type(fit).__name__ for fit in fits) or 'no fit'}.",
             "Expected fits of one model, estimated or sampled.",
+            "Write bx.report(reml, post, path='report.html').",
+        )
+    if len({id(fit) for fit in fits}) < len(fits):
+        raise ArgumentError(
+            f"report was given {', '.join(type(fit).__name__ for fit in fits)}, the same fit twice.",
+            "Expected every fit once.",
             "Write bx.report(reml, post, path='report.html').",
         )
     for name, text in (("title", title), ("command", command)):

@@ -82,11 +82,14 @@ def _lines(fits: Sequence[Fit]) -> Iterator[str]:
     yield "import bayesmix as bx"
     yield ""
     rows = design.n + design.n_missing
-    yield f"data = ...  # the {rows} rows with {', '.join(design.columns_read)}"
+    given, weights = design.weights_name == "given", design.weights_name
+    columns = [*design.columns_read, *([] if weights is None or given else [weights])]
+    yield f"data = ...  # the {rows} rows with {', '.join(dict.fromkeys(columns))}"
+    if given:
+        yield f"weights = ...  # a number for each of the {rows} rows"
     options = []
-    if design.weights_name is not None:
-        given = design.weights_name == "given"
-        options.append("weights=weights" if given else f"weights={_quoted(design.weights_name)}")
+    if weights is not None:
+        options.append("weights=weights" if given else f"weights={_quoted(weights)}")
     formula = _quoted(design.specification.formula)
     called: list[str] = []
     for number, post in enumerate(posts):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayesmix.design import Design
 from bayesmix.design.frame import Categories
@@ -21,7 +23,6 @@ from bayesmix.results.components import ICC_NOTE, has_slopes
 from bayesmix.results.degrees import TITLES
 from bayesmix.results.equations import model_equations
 from bayesmix.results.fit import Fit
-from bayesmix.results.intercept import intercept_meaning
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.model_page import level_table
 from bayesmix.results.naming import weights_fact
@@ -82,16 +83,13 @@ def _names(fits: Sequence[Fit]) -> list[str]:
 def _model(design: Design) -> Iterator[Block]:
     """Formula and equations, and how to read them."""
     yield Facts((("Formula", design.specification.formula), *weights_fact(design)))
-    yield Formulas(model_equations(design))
-    yield Points(tuple(_reading(design)))
-
-
-def _reading(design: Design) -> list[str]:
-    """What the intercept means, what was coded how, and what was left out."""
-    notes = [intercept_meaning(design), *design.notes]
+    equations = model_equations(design)
+    yield Formulas(equations)
+    # What the equations say of themselves, their indices among it, and what the intercept means.
+    notes = [*equations.notes, *design.notes]
     if design.dropped:
         notes.append(f"Aliased with other columns and dropped: {', '.join(design.dropped)}.")
-    return notes
+    yield Points(tuple(notes))
 
 
 def _data(design: Design) -> Iterator[Block]:
@@ -101,10 +99,11 @@ def _data(design: Design) -> Iterator[Block]:
     if design.n_missing:
         listed = ", ".join(f"{name} {count}" for name, count in design.missing_in.items())
         where = f" Missing values: {listed}." if listed else ""
+        verb, past = ("has", "was") if design.n_missing == 1 else ("have", "were")
         yield Prose(
-            f"{design.n_missing} of {total} rows ({design.n_missing / total:.1%}) have a missing value in some column "
-            f"of the model and were left out.{where} The results hold where missing values do not depend on the "
-            "response, given the predictors."
+            f"{design.n_missing} of {total} rows ({design.n_missing / total:.1%}) {verb} a missing value in some "
+            f"column of the model and {past} left out.{where} The results hold where missing values do not depend on "
+            "the response, given the predictors."
         )
     else:
         yield Prose("No row has a missing value in a column of the model.")
@@ -116,21 +115,26 @@ def _data(design: Design) -> Iterator[Block]:
 def _columns(design: Design) -> pd.DataFrame:
     """Numbers by their mean, sd and range; categories by their labels. Index column."""
     groupings = {name for bar in design.specification.groups for name in bar.grouping}
-    rows: list[tuple[str, float | None, float | None, float | None, float | None, str]] = []
+    rows: dict[str, tuple[str, float | None, float | None, float | None, float | None, str]] = {}
     for name, column in design.columns_read.items():
         if isinstance(column, Categories):
             labels = ", ".join(map(str, column.labels[:_LABELS])) + (", ..." if len(column.labels) > _LABELS else "")
             what = "grouping" if name in groupings else "categories"
-            rows.append((what, None, None, None, None, f"{len(column.labels)}: {labels}"))
-            continue
-        values = column.values
-        if name in groupings:
-            rows.append(("grouping", None, None, None, None, f"{len(set(values.tolist()))} groups"))
-            continue
-        spread = float(values.std(ddof=1)) if len(values) > 1 else None
-        rows.append(("numbers", float(values.mean()), spread, float(values.min()), float(values.max()), ""))
+            rows[name] = (what, None, None, None, None, f"{len(column.labels)}: {labels}")
+        elif name in groupings:
+            rows[name] = ("grouping", None, None, None, None, f"{len(set(column.values.tolist()))} groups")
+        else:
+            rows[name] = ("numbers", *_spread(column.values), "")
+    if design.weights is not None and design.weights_name is not None:
+        rows[design.weights_name] = ("weights", *_spread(design.weights), "")
     heads = ["kind", "mean", "sd", "min", "max", "values"]
-    return pd.DataFrame(rows, columns=heads, index=pd.Index(list(design.columns_read), name="column"))
+    return pd.DataFrame(list(rows.values()), columns=heads, index=pd.Index(list(rows), name="column"))
+
+
+def _spread(values: NDArray[Any]) -> tuple[float, float | None, float, float]:
+    """Mean, sd, smallest and largest."""
+    sd = float(values.std(ddof=1)) if len(values) > 1 else None
+    return float(values.mean()), sd, float(values.min()), float(values.max())
 
 
 def _priors(posts: Sequence[tuple[BayesFit, str]]) -> Iterator[Block]:
@@ -189,10 +193,26 @@ def _groups(fit: Fit) -> Iterator[Block]:
     yield Prose(
         "Reliability is the share of a group's own estimate that is kept; the rest is pulled to the regression."
     )
-    yield grid(
+    table = grid(
         "Reliability", lambda: fit.reliability().rename(columns={"estimate": "reliability", "mean": "reliability"})
     )
+    yield table
+    if isinstance(table, Grid):
+        yield from _unused(fit, table.frame)
     for number, level in enumerate(fit.design.levels, start=1):
         name = level.name
         yield picture(f"shrinkage-{number}", f"Shrinkage of {name}", lambda name=name: plot_shrinkage(fit, name))  # type: ignore[misc]
         yield picture(f"effects-{number}", f"Effects of {name}", lambda name=name: plot_caterpillar(fit, name))  # type: ignore[misc]
+
+
+def _unused(fit: Fit, reliability: pd.DataFrame) -> Iterator[Block]:
+    """Why the reliability of a level is not that of all its groups."""
+    used = reliability["groups_used"].groupby(level="level", sort=False).first()
+    for level in fit.design.levels:
+        count = len(level.grouping.labels)
+        if level.name in used.index and used[level.name] < count:
+            yield Prose(
+                f"groups_used: {int(used[level.name])} of the {count} groups of {level.name}. The rows of the others "
+                f"do not determine coefficients of their own ({', '.join(level.effect_names)}), as there are too few "
+                "or a predictor does not vary among them; they are left out of the reliability, and of nothing else."
+            )

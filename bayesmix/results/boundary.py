@@ -16,6 +16,7 @@ from bayesmix.results.evidence import sd_evidence
 from bayesmix.results.held_evidence import HeldEvidence
 from bayesmix.results.homogeneity_table import homogeneity_table
 from bayesmix.results.random_terms import Reduction, bar_text, ratio_test_without, term_labels
+from bayesmix.results.sensitivity import LEAST_DRAWS
 
 if TYPE_CHECKING:
     from bayesmix.results.surface.diagnosis import PosteriorDiagnosis
@@ -44,6 +45,8 @@ DRAWN_NOTE = (
     "that was fitted (Savage and Dickey), above 1 in favour of 0; it is the larger, the wider that prior."
 )
 
+TESTS_ALONE = "So say the tests alone; of draws there are too few."
+
 
 def boundary_of_estimates(design: Design, products: CrossProducts, solution: MlSolution) -> pd.DataFrame:
     """The tests of every effect; see ``LikelihoodFit.boundary``."""
@@ -67,16 +70,25 @@ def boundary_of_draws(post: PosteriorDiagnosis, solution: MlSolution | BayesmixE
     draws = [np.sqrt(np.einsum("...aa->...a", sigma)) for sigma in post.parameters.covariances]
     frame, reasons = _tests(design, post.products, solution, [sd.mean(axis=(0, 1)) for sd in draws])
     rows, far = [], HeldEvidence(post)
+    few = post.parameters.sigma.shape[1] < LEAST_DRAWS
+    if few:
+        reasons.append(f"prob_below, bf_zero: fewer than {LEAST_DRAWS} draws of a chain say nothing of them.")
     for number, level in enumerate(design.levels):
         for a, name in enumerate(level.effect_names):
             limit = float(limits[number][a])
+            if few:
+                rows.append([limit, np.nan, np.nan, np.nan])
+                continue
             below = float((draws[number][..., a] < limit).mean())
             factor, error, reason = _evidence(post, far, number, a, draws[number][..., a])
             rows.append([limit, below, factor, error])
             if reason:
                 reasons.append(f"bf_zero of {name} at {level.name}: {reason}")
     frame[DRAWN] = np.array(rows, float).reshape(-1, len(DRAWN))
-    return _finished(frame, [NOTE.format(method="REML"), DRAWN_NOTE, *reasons])
+    found = _finished(frame, [NOTE.format(method="REML"), DRAWN_NOTE, *reasons])
+    if few:
+        found["reading"] = [f"{text} {TESTS_ALONE}" for text in found["reading"]]
+    return found
 
 
 def effect_limits(design: Design, sigma: float, eps: Any) -> tuple[Floats, ...]:

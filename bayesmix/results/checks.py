@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# Warm-up draws to be advised where there were fewer than by default.
+LONG_WARMUP = 1000
+
 
 @dataclass(frozen=True)
 class Check:
@@ -23,7 +26,7 @@ class Check:
     about : {"draws", "model"}
         Whether the draws are in doubt, or what a posterior of good draws rests on.
     brief : str
-        What was found, as part of a sentence; empty where all is well.
+        What was found, as part of a sentence; empty where all is well, unless it is well for a reason to be told.
     found : str
         The same in full.
     actions : tuple of str
@@ -42,7 +45,7 @@ class Check:
 
 
 def sample_again(asked: Mapping[Any, Any], **changes: Any) -> str:
-    """The call that samples again, with the settings there were and some of them changed.
+    """The call that samples again, with the settings there were and some of them changed; never less than by itself.
 
     Parameters
     ----------
@@ -53,7 +56,10 @@ def sample_again(asked: Mapping[Any, Any], **changes: Any) -> str:
     """
     kept = {name: asked[name] for name in ("draws", "tune", "chains", "target_accept") if name in asked}
     defaults = {"draws": 1000, "tune": 300, "chains": 4}
-    settings = {name: value for name, value in (kept | changes).items() if defaults.get(name) != value}
+    wanted = {name: max(value, defaults.get(name, value)) for name, value in (kept | changes).items()}
+    if (kept | changes).get("tune", defaults["tune"]) < defaults["tune"]:
+        wanted["tune"] = LONG_WARMUP
+    settings = {name: value for name, value in wanted.items() if defaults.get(name) != value}
     sampler = str(asked.get("sampler", "nutpie"))
     if sampler == "pymc":
         settings["sampler"] = sampler

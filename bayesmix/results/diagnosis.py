@@ -138,7 +138,9 @@ def _verdict(checks: Sequence[Check]) -> str:
     fine = f"R-hat at most {r_hat:.3f}, effective sample size at least {size:.0f}"
     if model:
         return f"The draws are good ({fine}), but {_listed(model)}."
-    return f"The draws are good ({fine}), and nothing speaks against what they say."
+    excused = [check for check in checks if check.ok and check.brief]
+    but = f", except that {_listed(excused)}" if excused else ""
+    return f"The draws are good ({fine}), and nothing speaks against what they say{but}."
 
 
 def _listed(checks: Sequence[Check]) -> str:
@@ -151,7 +153,7 @@ def _listed(checks: Sequence[Check]) -> str:
 
 def diagnose_estimates(fit: LikelihoodIntervals) -> Diagnosis:
     """Check a likelihood fit; see ``LikelihoodFit.diagnose``."""
-    checks = group_checks(fit.design)
+    checks = group_checks(fit.design, fit.method)
     if fit.design.levels:
         checks.append(_singular_check(fit))
     report = partial(boundary_of_estimates, fit.design, fit.products, fit.solution)

@@ -160,7 +160,16 @@ def _names(fits: Sequence[Any], names: Any) -> list[str]:
         named = list(names) if isinstance(names, Sequence) and not isinstance(names, str) else [names]
         if len(named) != len(fits) or not all(isinstance(name, str) for name in named):
             raise ArgumentError(
-                f"names={names!r} for {len(fits)} fits.", "Expected a text for each fit.", "Leave names out, or add."
+                f"names={names!r} for {len(fits)} fit{'s' if len(fits) > 1 else ''}.",
+                "Expected a text for each fit.",
+                "Leave names out, or add.",
+            )
+        twice = [name for name in dict.fromkeys(named) if named.count(name) > 1]
+        if twice:
+            raise ArgumentError(
+                f"names={names!r} has {twice[0]!r} more than once.",
+                "Expected a text of its own for each fit.",
+                "Leave names out, or tell them apart.",
             )
         return named
     methods = [fit.method if isinstance(fit, LikelihoodIntervals) else "Bayes" for fit in fits]
@@ -317,7 +326,8 @@ def _notes(fits: Sequence[Any], names: Sequence[str], shown: tuple[str, ...], pr
 def _remarks(fit: Any, name: str) -> list[str]:
     """What is out of the ordinary about a fit."""
     design: Any = fit.design
-    found = [f"{name}: {design.n_missing} rows with missing values left out."] if design.n_missing else []
+    rows = "1 row" if design.n_missing == 1 else f"{design.n_missing} rows"
+    found = [f"{name}: {rows} with missing values left out."] if design.n_missing else []
     if design.dropped:
         found.append(f"{name}: aliased and dropped: {', '.join(design.dropped)}.")
     if design.weights_name is not None:

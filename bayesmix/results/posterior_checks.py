@@ -81,28 +81,32 @@ def model_checks(
     return every, skipped
 
 
-def group_checks(design: Design) -> list[Check]:
-    """Whether every level has groups enough."""
+def group_checks(design: Design, method: str | None = None) -> list[Check]:
+    """Whether every level has groups enough, for a posterior or for estimates by a method (``"REML"``, ``"ML"``)."""
     checks = []
     for number, level in enumerate(design.levels):
         count = len(level.grouping.labels)
         if count >= LEAST_GROUPS:
             checks.append(Check("groups", level.name, count, LEAST_GROUPS, True, "model"))
             continue
-        sd = sd_name(level.effect_names[0], level.name)
-        fixed = groups_as_fixed(design, number)
-        scale = f"{design.response.std():.3g}"
-        actions = [
-            f'other = model.with_priors({{"{sd}": "HalfNormal({scale})"}}).sample(seed=1)  # what you know of it',
+        prior = f'{{"{sd_name(level.effect_names[0], level.name)}": "HalfNormal({design.response.std():.3g})"}}'
+        actions = (
+            f"other = model.with_priors({prior}).sample(seed=1)  # what you know of it",
             "bx.compare(post, other)  # report both",
-            *([f"{fixed}  # or let the groups differ by fixed effects"] if fixed else []),
-        ]
+        )
+        if method is not None:
+            actions = (
+                f'model.{method.lower()}().intervals(method="profile")  # how far the data determine it',
+                f"post = model.with_priors({prior}).sample(seed=1)  # with what you know of it",
+            )
+        fixed = groups_as_fixed(design, number)
         checks.append(
             Check(
                 "groups", level.name, count, LEAST_GROUPS, False, "model",
                 brief=f"{level.name} has {count} groups",
-                found=f"{count} groups of {level.name} say little of the variance between groups: its prior decides.",
-                actions=tuple(actions),
+                found=f"{count} groups of {level.name} say little of the variance between groups: "
+                f"{'its prior decides' if method is None else 'its estimate is poorly known'}.",
+                actions=(*actions, *([f"{fixed}  # or let the groups differ by fixed effects"] if fixed else [])),
             )
         )  # fmt: skip
     return checks
@@ -291,31 +295,38 @@ def correlation_checks(post: PosteriorDiagnosis) -> list[Check]:
 
 
 def agreement_checks(post: PosteriorDiagnosis, reml: LikelihoodFit) -> list[Check]:
-    """Whether posterior means lie where the estimates do; a reason why not, where one is known, is what was found."""
+    """Whether posterior means lie where the estimates do, by the rule of ``bx.compare``.
+
+    The largest difference in standard errors, of those beyond their limit where there are any. Where a reason is known
+    and the difference not too large for it, all is well; the difference and the reason are what was found.
+    """
     one, other = _estimates(reml), _means(post)
-    # Near 1 or -1 a normal error of a correlation means nothing.
-    extreme = one.index.get_level_values(1).str.startswith("corr(") & (one["estimate"].abs() > EXTREME)
-    one = one[~extreme]
-    gaps = frame_differences(one, other).abs()
-    beyond = (gaps - largest_differences(one, other)).dropna()
-    if beyond.empty:
+    gaps = frame_differences(one, other).abs().dropna()
+    if gaps.empty:
         return []
-    row = beyond.idxmax()
-    label, value = _row_label(row), float(gaps[row])
-    limit = value - float(beyond[row])
-    reasons = reasons_to_differ(reml, post) if value > limit else []
-    if value <= limit or (reasons and value <= EXCUSED * limit):
-        text = f"{label} differs from {reml.method}: {' and '.join(reasons)}." if reasons else ""
-        return [Check(f"difference from {reml.method}", label, value, limit, True, "model", found=text)]
-    off = [_row_label(name) for name in beyond.index[beyond > 0]]
-    excuse = f"too far for {' and '.join(reasons)}" if reasons else "without a known reason"
+    limits = largest_differences(one, other)[gaps.index]
+    off = gaps[gaps > limits]
+    row = (gaps if off.empty else off).idxmax()
+    name, label, value, limit = f"difference from {reml.method}", _row_label(row), float(gaps[row]), float(limits[row])
+    if off.empty:
+        return [Check(name, label, value, limit, True, "model")]
+    reasons = reasons_to_differ(reml, post)
+    extreme = off.index.get_level_values(1).str.startswith("corr(") & (one.loc[off.index, "estimate"].abs() > EXTREME)
+    beyond = off[~extreme & ~((off <= EXCUSED * limits[off.index]) & bool(reasons))]
+    if extreme.any():
+        reasons = [*reasons, "near 1 or -1 a standard error of a correlation means nothing"]
+    listed = ", ".join(map(_row_label, off.index))
+    found = f"Posterior and {reml.method} differ in {listed}, most in {label}, by {value:.2f} standard errors"
+    brief = f"{label} lies {value:.1f} standard errors from {reml.method}"
+    if beyond.empty:
+        text = f"{found}: {' and '.join(reasons)}."
+        return [Check(name, label, value, limit, True, "model", f"{brief}, for a known reason", text)]
+    excuse = f"{', '.join(map(_row_label, beyond.index))} too far for {' and '.join(reasons)}"
     return [
         Check(
-            f"difference from {reml.method}", label, value, limit, False, "model",
-            brief=f"{label} lies {value:.1f} standard errors from {reml.method}",
-            found=f"Posterior and {reml.method} differ in {', '.join(off)}, most in {label}, by {value:.2f} "
-            f"standard errors, "
-            f"{excuse}.",
+            name, label, value, limit, False, "model",
+            brief=brief,
+            found=f"{found}, {excuse if reasons else 'without a known reason'}.",
             actions=(
                 f"{sample_again(post.idata['posterior'].attrs, draws=4000, tune=1000)}  # is it chance?",
                 f"bx.compare(post, model.{reml.method.lower()}())",

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from bayesmix.datasets import list_datasets, load_dataset
-from bayesmix.errors import ArgumentError, BayesmixError
+from bayesmix.errors import ArgumentError, BayesmixError, DataError
+from bayesmix.results.distinct import require_distinct
 from bayesmix.results.errata import Erratum, read_errata
 from bayesmix.results.published import Published, read_published
 from bayesmix.results.textbook_model import KEYS, TEXTS, mistaken_key, read_specification
@@ -262,7 +263,11 @@ def _beside(file: TomlFile, name: str) -> Path:
 def _read_csv(path: Path) -> pd.DataFrame:
     """The rows of a CSV file."""
     try:
+        line = pd.read_csv(path, compression=None, header=None, nrows=1, dtype=str, keep_default_na=False)
+        require_distinct(name for name in line.iloc[0] if isinstance(name, str) and name)
         return pd.read_csv(path, compression=None)
+    except DataError:
+        raise
     except (ValueError, OSError) as problem:  # pandas' errors of parsing and decoding are ValueErrors
         raise ArgumentError(
             f"{path.name} can not be read as CSV: {str(problem).strip()}.",

@@ -14,7 +14,7 @@ import pytest
 
 import bayesmix as bx
 from bayesmix.cli.data_files import read_data, with_labels
-from bayesmix.errors import ArgumentError, BayesmixError, BayesmixWarning, FileError
+from bayesmix.errors import ArgumentError, BayesmixError, BayesmixWarning, DataError, FileError
 
 FRAME = pd.DataFrame({"y": [1.5, 2.25, np.nan, 4.0], "g": ["a", "b", "a", "b"], "k": [1, 2, 3, 4]})
 
@@ -218,3 +218,54 @@ def test_a_misspelt_file_and_a_device(tmp_path: Path) -> None:
         read_data(str(tmp_path / "pupil.csv"))
     with pytest.raises(FileError, match="is a device"):
         read_data("/dev/null")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "y,x,x,a\n1,2,3,b\n"),
+        ("a.csv", "\ny, x,x\n1,2,3\n"),
+        ("a.csv", '"y";"the x";"the x"\n1;2;3\n'),
+        ("a.csv", "y\tx\tx\n1\t2\t3\n"),
+        ("a.tsv", "y\tx\tx\n1\t2\t3\n"),
+        ("a.txt", "NA,x,NA\n1,2,3\n"),
+    ],
+)
+def test_doubled_names_of_text(name: str, text: str, tmp_path: Path) -> None:
+    """As a model refuses them; pandas would name the second x.1."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=r"more than once\. Expected every column name once"):
+        read_data(str(tmp_path / name))
+
+
+def test_doubled_names_of_compressed_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"y,x,x\n1,2,3\n"))
+    with pytest.raises(DataError, match="the column 'x' more than once"):
+        read_data(str(tmp_path / "a.csv.gz"))
+
+
+def test_names_that_look_doubled(tmp_path: Path) -> None:
+    """A column that is called x.1, and commas at the end."""
+    (tmp_path / "a.csv").write_text("y,x,x.1,,\n1,2,3,,\n")
+    assert list(read_data(str(tmp_path / "a.csv")).columns) == ["y", "x", "x.1"]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_doubled_names_of_columnar_files(ending: str, tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.table([pyarrow.array([1.0, 2.0])] * 3, names=["y", "x", "x"])
+    module = pytest.importorskip(f"pyarrow.{ending}")
+    getattr(module, "write_table" if ending == "parquet" else "write_feather")(table, tmp_path / f"a.{ending}")
+    with pytest.raises(DataError, match="the column 'x' more than once"):
+        read_data(str(tmp_path / f"a.{ending}"))
+
+
+def test_doubled_names_of_statistics_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the reader gave them other names."""
+    module = ModuleType("pyreadstat")
+    answer = (FRAME, SimpleNamespace(variable_value_labels={}, column_names=["y", "g", "g"]))
+    monkeypatch.setattr(module, "read_sav", lambda path: answer, raising=False)
+    monkeypatch.setitem(sys.modules, "pyreadstat", module)
+    (tmp_path / "a.sav").write_bytes(b"$FL2")
+    with pytest.raises(DataError, match="the column 'g' more than once"):
+        read_data(str(tmp_path / "a.sav"))

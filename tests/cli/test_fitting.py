@@ -1,6 +1,7 @@
 """``bayesmix fit``: the numbers of the library, in text and for machines; wrong input in one paragraph."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 import bayesmix as bx
+from bayesmix import cli
 from bayesmix.cli import fitting
 from bayesmix.reporting import pages
 from bayesmix.results.dialects import styles
@@ -134,6 +136,38 @@ def test_notes_are_told_to_both(command: Any, tmp_path: Path) -> None:
     assert "double" in note and found.err == f"Note: {note}\n"
 
 
+SAID = "The draws of 320 group effects would take 215 MB; only their means and sds are kept."
+
+
+@pytest.fixture
+def talkative(monkeypatch: pytest.MonkeyPatch, dyestuff: Fits) -> None:
+    """Sampling prints a line, one without an end, and something behind Python's back."""
+
+    def sample(self: bx.Model, **options: Any) -> bx.BayesFit:
+        print(SAID, flush=True)
+        print("And so on", end="")
+        os.write(1, b"compiled code\n")
+        return dyestuff.post
+
+    monkeypatch.setattr(bx.Model, "sample", sample)
+
+
+def test_nothing_but_json_is_printed(talkative: None, csv: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["fit", FORMULA, csv, "--bayes", "--json"])
+    out, err = capfd.readouterr()
+    assert json.loads(out)["notes"] == [SAID, "And so on"]
+    for line in (f"Note: {SAID}\n", "Note: And so on\n", "compiled code\n"):
+        assert line in err
+    os.write(1, b"as before")
+    assert capfd.readouterr().out == "as before"
+
+
+def test_notes_of_sampling_are_on_standard_error(talkative: None, csv: str, command: Any) -> None:
+    found = command("fit", FORMULA, csv, "--bayes")
+    assert SAID not in found.out and f"Note: {SAID}\n" in found.err
+
+
 @pytest.mark.parametrize("how", [[], ["--json"]])
 def test_an_interrupt_keeps_finished_chains(
     how: list[str], command: Any, csv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dyestuff: Fits
@@ -175,6 +209,9 @@ def test_an_interrupt_before_any_chain(
         (["fit", FORMULA, "dyestuff", "--save", "/nowhere/x.nc"], "There is no directory '/nowhere'."),
         (["fit", FORMULA, "dyestuff", "--bayes", "--seed", "-1"], "seed=-1."),
         (["fit", FORMULA, "dyestuff", "--bayes", "--chains", "0"], "chains=0."),
+        (["fit", FORMULA, "dyestuff", "--draws", "0"], "Error: draws=0."),
+        (["fit", FORMULA, "dyestuff", "--json", "--tune", "0"], "Error: tune=0."),
+        (["fit", FORMULA, "dyestuff", "--save", "x.txt"], "Error: --save x.txt. Expected the path of a .nc file."),
     ],
 )
 def test_wrong_input(arguments: list[str], words: str, command: Any) -> None:
@@ -197,6 +234,12 @@ def test_from_a_shell(csv: str) -> None:
     found = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr.startswith("Error: The data have no column 'Bach'.") and found.stderr.count("\n") == 1
+
+
+def test_standard_output_may_be_closed(csv: str) -> None:
+    call = f"exec {shlex.join([sys.executable, '-m', 'bayesmix', 'fit', FORMULA, csv, '--reml', '--json'])} >&-"
+    found = subprocess.run(["sh", "-c", call], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
 
 
 # The graph is compiled before, so that the signal comes while chains are sampled, a few at a time.

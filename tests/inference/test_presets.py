@@ -93,4 +93,44 @@ def test_scales_are_free_of_the_offset(rng: np.random.Generator) -> None:
     for preset in ("brms", "rstanarm", "bambi"):
         one = bx.Model("y ~ x + offset(z) + (1 | top)", frame, priors=preset).priors.table
         two = bx.Model("d ~ x + (1 | top)", frame.assign(d=frame["y"] - frame["z"]), priors=preset).priors.table
-        pd.testing.assert_frame_equal(one, two)
+        pd.testing.assert_frame_equal(one.drop(columns="source"), two.drop(columns="source"))
+
+
+WORDS = {
+    "default": ("mean(y), 2.5 sd(y)", "2.5 sd(y)/sd(x)", "sd(y)", "sd(y)/sqrt(mean(1/w))"),
+    "brms": ("median(y), max(2.5, mad(y))", "flat", "max(2.5, mad(y))", "max(2.5, mad(y))/sqrt(mean(1/w))"),
+    "rstanarm": ("mean(y), 2.5 sd(y)", "2.5 sd(y)/sd(x)", "decov", "sqrt(mean(1/w))/sd(y)"),
+}
+
+
+@pytest.mark.parametrize("preset", list(WORDS))
+def test_sources_say_what_was_computed(preset: str, rng: np.random.Generator) -> None:
+    """From the response less the offset; sigma is that of a row of weight 1, the sds of groups are not."""
+    frame = random_frame(rng).assign(w=lambda d: 1 + d["z"] ** 2)
+    names = ["Intercept", "x", "1|top_sigma", "sigma"]
+    model = bx.Model("y ~ x + offset(z) + (1 | top)", frame, weights="w", priors=preset)
+    expected = [f"{preset}: {text.replace('(y)', '(y - offset)')}" for text in WORDS[preset]]
+    assert model.priors.table["source"][names].tolist() == expected
+    assert f"[{expected[0]}]" in repr(model)
+    plain = bx.Model("y ~ x + (1 | top)", frame, priors=preset).priors.table["source"]
+    *others, sigma = WORDS[preset]
+    assert plain[names[:3]].tolist() == [f"{preset}: {text}" for text in others]
+    unweighted = {"rstanarm": "1/sd(y)"}.get(preset, sigma.removesuffix("/sqrt(mean(1/w))"))
+    assert plain["sigma"] == f"{preset}: {unweighted}"
+
+
+def test_the_numbers_are_those_of_the_sources(rng: np.random.Generator) -> None:
+    """The words, computed."""
+    frame = random_frame(rng).assign(w=lambda d: 1 + d["z"] ** 2, c=3.0)
+    y, unit = frame["y"] - frame["z"], np.sqrt((1 / frame["w"]).mean())
+    model = bx.Model("y ~ x + offset(z) + (0 + c | top)", frame, weights="w")
+    priors = model.priors.numbers
+    intercept, sd = priors.beta[0], priors.levels[0].sds[0]
+    assert isinstance(intercept, Normal) and isinstance(sd, HalfStudentT) and isinstance(priors.sigma, HalfStudentT)
+    assert_allclose([intercept.mean, intercept.sd], [y.mean(), 2.5 * y.std()])
+    assert_allclose(priors.sigma.scale, y.std() / unit)
+    assert_allclose(sd.scale, y.std() / 3)
+    assert model.priors.table.loc["c|top_sigma", "source"] == "default: sd(y - offset)/rms(x)"
+    rate = bx.Model("y ~ x + offset(z) + (1 | top)", frame, weights="w", priors="rstanarm").priors.numbers.sigma
+    assert isinstance(rate, Exponential)
+    assert_allclose(rate.rate, unit / y.std())

@@ -129,9 +129,9 @@ def test_readable(picture: str, data: str) -> None:
 
 
 def test_every_picture_is_here() -> None:
-    """But for that of type I errors, which has no data."""
+    """But for those of type I errors and of calibration, which have no data of these."""
     drawn = {name.split()[0] for text in _PICTURES.values() for name in text.__code__.co_names if "plot_" in name}
-    assert drawn | {"plot_type1"} == {name for name in bx.__all__ if name.startswith("plot_")}
+    assert drawn | {"plot_type1", "plot_sbc"} == {name for name in bx.__all__ if name.startswith("plot_")}
 
 
 def texts(figure: Figure) -> Iterator[Text]:

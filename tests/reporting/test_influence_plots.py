@@ -112,8 +112,21 @@ def test_wrong_input(
         bx.plot_influence(sleepstudy.post)
     with pytest.raises(ArgumentError, match="no levels"):
         bx.plot_influence(flat)
-    with pytest.raises(ArgumentError, match="crossed"):
-        bx.plot_influence(crossed, "sample")
+    with pytest.raises(ArgumentError, match="2 levels and none was named"):
+        bx.plot_influence(crossed)
     fit = bx.Model("Yield ~ 0 + (1 | Batch)", bx.load_dataset("dyestuff2")).reml()
     with pytest.raises(ArgumentError, match="no fixed effects"):
         bx.plot_influence(fit)
+
+
+def test_crossed_levels(crossed: bx.LikelihoodFit) -> None:
+    """Each by its name, with the groups and numbers of the table; the sign is that of the change without a group."""
+    for level, count in (("plate", 24), ("sample", 6)):
+        found, frame = crossed.influence(level), bx.influence_data(crossed, level)
+        own = frame.loc["cooks_distance", "value"]
+        assert len(own) == count and own.is_monotonic_decreasing
+        assert own.to_dict() == found.table["cooks_distance"].to_dict()
+        signs = np.sign(frame.loc["Intercept", "value"])
+        change = found.coefficients["change"].xs("Intercept", level="term")
+        assert (signs == np.sign(change[signs.index])).all()
+        assert len(bx.plot_influence(crossed, level)) == 2

@@ -12,8 +12,8 @@ from matplotlib.patches import FancyBboxPatch
 import bayesmix as bx
 from bayesmix.errors import ArgumentError
 from bayesmix.inference import geometry
-from bayesmix.reporting.model_graphs import _nodes
-from bayesmix.reporting.node_layout import HEIGHT, MOST_NODES, Placed, Plate, layout
+from bayesmix.reporting.model_graphs import _nodes, containers
+from bayesmix.reporting.node_layout import HEADER, HEIGHT, MOST_NODES, Placed, Plate, layout
 from tests.bayes import Fits
 
 
@@ -21,6 +21,7 @@ def wide_frame() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     columns = {f"x{i}": rng.normal(size=200) for i in range(12)}
     groups = {"a": rng.integers(0, 10, 200), "b": rng.choice(list("pqrs"), 200), "c": rng.integers(0, 3, 200)}
+    groups["d"] = rng.integers(0, 2, 200)
     return pd.DataFrame({**columns, **groups, "y": rng.normal(size=200), "w": rng.uniform(1, 2, 200)})
 
 
@@ -31,6 +32,22 @@ FORMULAS = {
     "nested": "y ~ 0 + (1 | c/b/a)",
     "crossed": "y ~ x0 + (x0 | a) + (1 | b)",
     "nested slopes": "y ~ x0 + (x0 | c/a)",
+    "written apart": "y ~ 1 + (1 | a:c) + (1 | c)",
+    "nested and crossed": "y ~ 1 + (1 | b/a) + (1 | c)",
+    "two chains": "y ~ x0 + (x0 | b/a) + (1 | c/d)",
+    "two in one": "y ~ 1 + (1 | b) + (1 | b:a) + (x0 | b:c)",
+    "in both": "y ~ 1 + (1 | a) + (1 | a:b) + (1 | b)",
+    "all crossed": "y ~ 1 + (1 | a) + (1 | b) + (1 | c) + (1 | d)",
+}
+INSIDE = {
+    "no levels": {},
+    "crossed": {"a": "", "b": ""},
+    "nested": {"c": "", "c:b": "c", "c:b:a": "c:b"},
+    "written apart": {"c": "", "a:c": "c"},
+    "nested and crossed": {"b": "", "b:a": "b", "c": ""},
+    "two chains": {"b": "", "b:a": "b", "c": "", "c:d": "c"},
+    "two in one": {"b": "", "b:a": "b", "b:c": "b"},
+    "all crossed": {"a": "", "b": "", "c": "", "d": ""},
 }
 
 
@@ -82,10 +99,37 @@ def test_crossed_effects_that_are_too_many(graphs: dict[str, bx.Model], monkeypa
 
 def arranged(model: bx.Model) -> tuple[list[Placed], dict[str, Plate]]:
     nodes = list(_nodes("test", model, True))
-    names = [level.name for level in model.design.crossed]
-    names += [level.name for level in reversed(model.design.levels) if level.name not in names]
-    placed, plates = layout(nodes, names, {name: name for name in [*names, "rows"]}, not model.design.crossed)
+    within = containers(model.design)
+    assert set(within) == set(model.groups)
+    placed, plates = layout(nodes, within, {name: name for name in [*within, "rows"]})
     return placed, {plate.label: plate for plate in plates}
+
+
+@pytest.mark.parametrize("name", list(FORMULAS))
+def test_plates_lie_where_levels_are_nested(graphs: dict[str, bx.Model], name: str) -> None:
+    """Each in its own and in those around that, apart from all others; names at the top of their plates are free."""
+    within = containers(graphs[name].design)
+    assert within == INSIDE.get(name, within)
+    _, plates = arranged(graphs[name])
+    for one, other in combinations(within, 2):
+        pair = plates[one], plates[other]
+        for inner, outer, holds in ((one, other, pair), (other, one, pair[::-1])):
+            names, (own, hull) = _around(within, inner), holds
+            inside = hull.left < own.left and own.right < hull.right and hull.bottom < own.bottom
+            inside = inside and own.top <= hull.top - HEADER
+            apart = own.top < hull.bottom or hull.top < own.bottom
+            assert (inside and not apart) if outer in names else not inside
+            assert apart or outer in names or inner in _around(within, outer)
+    rows = plates["rows"]
+    chain = all(list(within.values()).count(outer) == 1 for outer in within.values())
+    for plate in (plates[level] for level in within):
+        inside = plate.left < rows.left and rows.right < plate.right and plate.bottom < rows.bottom
+        assert inside if chain else rows.top < plate.bottom
+
+
+def _around(within: dict[str, str], name: str) -> list[str]:
+    """Every level in whose plate one lies."""
+    return [within[name], *_around(within, within[name])] if within[name] else []
 
 
 def box(place: Placed) -> tuple[float, float, float, float]:

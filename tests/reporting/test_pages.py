@@ -195,6 +195,53 @@ def test_missing_values_are_accounted_for(tmp_path: Path, dataset: Callable[[str
     assert "- **Rows used:** 172" in text and 'data, weights="w")' in text
 
 
+def test_one_row(tmp_path: Path, dataset: Callable[[str], pd.DataFrame]) -> None:
+    frame = dataset("sleepstudy")
+    frame.loc[frame.index[3], "Days"] = np.nan
+    fit = bx.Model("Reaction ~ Days + (1 | Subject)", frame).reml()
+    text = said(fit, path=tmp_path)
+    assert "1 of 180 rows (0.6%) has a missing value in some column of the model and was left out." in text
+    assert "REML: 1 row with missing values left out." in str(bx.table(fit))
+
+
+def test_weights_are_accounted_for(tmp_path: Path, dataset: Callable[[str], pd.DataFrame]) -> None:
+    """A column of them among the columns and in the lines that repeat the fit; an array by itself."""
+    frame = dataset("sleepstudy").assign(w=lambda f: 1 + f["Days"] % 3)
+    text = said(bx.Model("Reaction ~ Days + (1 | Subject)", frame, weights="w").reml(), path=tmp_path)
+    assert "data = ...  # the 180 rows with Reaction, Days, Subject, w\n" in text
+    w = frame["w"]
+    row = "| w | weights | " + " | ".join(format_number(float(v), 4) for v in (w.mean(), w.std(), w.min(), w.max()))
+    assert row in text
+    text = said(bx.Model("Reaction ~ Days + (1 | Subject)", frame, weights=w.to_numpy()).reml(), path=tmp_path)
+    assert "data = ...  # the 180 rows with Reaction, Days, Subject\nweights = ...  # a number" in text
+    text = said(bx.Model("Reaction ~ w + (1 | Subject)", frame, weights="w").reml(), path=tmp_path)
+    assert "the 180 rows with Reaction, w, Subject\n" in text and text.count("| w | weights |") == 1
+
+
+@pytest.mark.parametrize("ending", ["md", "html"])
+def test_equations_say_what_their_indices_are(ending: str, crossed: bx.LikelihoodFit, tmp_path: Path) -> None:
+    path = bx.report(crossed, path=tmp_path / f"page.{ending}")
+    text = " ".join(Page(path).all("li")) if ending == "html" else path.read_text(encoding="utf-8")
+    model = bx.Model(crossed.design.specification.formula, bx.load_dataset("penicillin"))
+    notes = model.equations().notes
+    assert "Indices: j plate, k sample." in notes and len(notes) == 3
+    for note in notes:
+        assert text.count(note) == 1
+        assert note in unescape(model._repr_html_())
+
+
+def test_sizes_of_groups(tmp_path: Path) -> None:
+    """Fewest, mean and most rows; groups that can not estimate coefficients of their own are explained."""
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(8), [1, 1, 5, 6, 7, 8, 9, 11])
+    frame = pd.DataFrame({"g": g, "x": rng.normal(size=48), "y": rng.normal(size=8)[g] + rng.normal(size=48)})
+    text = said(bx.Model("y ~ x + (x | g)", frame).reml(), path=tmp_path)
+    assert "| g | 8 | 1 - 6.0 - 11 | Intercept, x |" in text
+    assert "groups_used: 6 of the 8 groups of g." in text
+    text = said(bx.Model("y ~ x + (1 | g)", frame).reml(), path=tmp_path)
+    assert "groups_used: " not in text
+
+
 def test_a_singular_fit_has_advice(dyestuff2_reml: bx.LikelihoodFit, tmp_path: Path) -> None:
     text = said(dyestuff2_reml, path=tmp_path)
     (warning,) = dyestuff2_reml.diagnose().warnings
@@ -215,6 +262,10 @@ def test_the_group_that_the_estimates_hang_on(sleepstudy: Fits) -> None:
     assert f"without it {term} changes by {change:.4g} ({share:.2f} standard errors)" in text
     above = int((found.table["cooks_distance"] > 4 / 18).sum())
     assert f"{above} of 18 groups exceed 4/J = 0.222" in text
+    moved = (found.coefficients["dfbetas"].abs() > 2 / np.sqrt(18)).unstack("term").any(axis=1).sum()
+    assert f"and {moved} of 18 move some fixed effect by more than 2/sqrt(J) = 0.471 standard errors" in text
+    for column in ("mdffits", "covratio", "covtrace"):
+        assert f"{column} " in text.split("| group")[0] or f"{column} " in text.rsplit("|", 1)[1]
 
 
 def test_the_diagnosis_of_draws(sleepstudy: Fits) -> None:
@@ -351,6 +402,8 @@ def test_wrong_fits(sleepstudy: Fits, hsb_reml: bx.LikelihoodFit, tmp_path: Path
     for options in ({"file": "x"}, {"title": 3}, {"command": ["bayesmix"]}):
         with pytest.raises(ArgumentError):
             bx.report(sleepstudy.reml, path=path, **options)
+    with pytest.raises(ArgumentError, match="report was given LikelihoodFit, LikelihoodFit, the same fit twice"):
+        bx.report(sleepstudy.reml, sleepstudy.reml, path=path)
     assert not path.exists()
     with pytest.raises(ArgumentError, match="path=None"):
         bx.report(sleepstudy.reml)

@@ -248,6 +248,24 @@ def test_few_groups(dyestuff: Fits, dataset: Frame) -> None:
     assert not other.diagnose().ok and "Batch has 4 groups" in other.diagnose().verdict
 
 
+@pytest.mark.parametrize("method", ["reml", "ml"])
+def test_few_groups_of_estimates(method: str, dataset: Frame) -> None:
+    """Estimates have no prior, and what is to be pasted uses no name but model, data and what it makes."""
+    frame = dataset("dyestuff")
+    frame = frame[frame["Batch"].isin(list("ABCD"))]
+    model = bx.Model("Yield ~ 1 + (1 | Batch)", frame)
+    check = named(getattr(model, method)().diagnose(), "groups")
+    assert check.found == ("4 groups of Batch say little of the variance between groups: its estimate is poorly known.")
+    known, other = {"model", "data", "bx"}, check.actions[1]
+    for line in check.actions:
+        for node in ast.walk(ast.parse(line)):
+            assert not isinstance(node, ast.Name) or isinstance(node.ctx, ast.Store) or node.id in known
+    found = eval(check.actions[0], {"model": model})
+    pd.testing.assert_frame_equal(found, getattr(model, method)().intervals(method="profile"))
+    changed = eval(other.removeprefix("post = ").split(".sample(")[0], {"model": model})
+    assert changed.priors["1|Batch_sigma"].startswith("HalfNormal(")
+
+
 @pytest.mark.slow
 def test_four_centres(dataset: Frame) -> None:
     """Sampled in earnest: good draws, four groups, and sds that are their priors' as much as the data's."""
@@ -313,6 +331,65 @@ def test_disagreement_with_reml(hsb_fits: Fits) -> None:
     assert_allclose(check.value, (mean + 5 * 0.118 - own["estimate"]) / own["se"])
     ml = changed(post, "posterior", "ses", shifted).diagnose(hsb_fits.model.ml())
     assert "from ML" in ml.verdict
+
+
+def shifted(both: Fits, by: dict[str, float]) -> bx.BayesFit:
+    """Draws of fixed effects moved by so many standard errors of REML."""
+    post = both.post
+    for name, amount in by.items():
+        se = both.reml.fixed_effects().loc[name, "se"]
+        post = changed(post, "posterior", name, post.idata["posterior"][name].to_numpy() + amount * se)
+    return post
+
+
+@pytest.mark.parametrize("by", [{}, {"Days": 0.6}, {"Intercept": 0.5, "Days": 0.6}, {"Intercept": -0.6, "Days": 0.5}])
+def test_a_difference_is_that_of_compare(by: dict[str, float], sleepstudy: Fits) -> None:
+    """The parameter that a comparison names, its difference, and whether they agree: 18 groups excuse some of it."""
+    post, reml = shifted(sleepstudy, by), sleepstudy.reml
+    found, beside = post.diagnose(reml), bx.compare(reml, post)
+    row = found.table.loc["difference from REML"]
+    gaps = beside.table["difference_in_se"].abs()
+    off = gaps[[name in by for _, name in gaps.index]]
+    part, parameter = (off if len(off) else gaps).idxmax()
+    label = parameter if part == "fixed" else f"{parameter[:-1]} | {part})"
+    assert row["concerns"] == label and f"{part} {parameter}" in beside.verdict
+    assert_allclose(row["value"], gaps[part, parameter])
+    (check,) = [check for check in found.checks if check.name == "difference from REML"]
+    assert beside.agree == (not by) == (not check.brief) == (row["value"] <= row["threshold"])
+    assert found.verdict.endswith("and nothing speaks against what they say.") == beside.agree
+    if by:
+        assert check.ok and found.verdict.endswith(
+            f"nothing speaks against what they say, except that {label} lies {row['value']:.1f} standard errors from "
+            "REML, for a known reason."
+        )
+        for name in by:
+            assert name in check.found
+        assert check.found.endswith("standard errors: level Subject has few groups (18).") and check.found in str(found)
+
+
+def test_a_difference_too_large_for_its_reason(sleepstudy: Fits) -> None:
+    found = shifted(sleepstudy, {"Days": 3.0}).diagnose(sleepstudy.reml)
+    assert named(found, "difference from REML").found.endswith("Days too far for level Subject has few groups (18).")
+
+
+def test_few_draws_say_nothing_of_a_boundary(dyestuff: Fits, rng: np.random.Generator) -> None:
+    """No number and no reading that rests on them; what is to be pasted asks for as many as by itself, or more."""
+    post = fabricated(dyestuff.model, rng, chains=2, draws=20)
+    post.idata["posterior"].attrs |= {"draws": 20, "tune": 10, "chains": 2, "seed": 3}
+    found = post.diagnose(dyestuff.reml)
+    frame = found.boundary
+    assert frame[["prob_below", "bf_zero", "bf_mcse"]].isna().all(axis=None)
+    assert frame["p_mixture"].notna().all() and frame["eps"].notna().all()
+    assert frame["reading"].str.endswith("So say the tests alone; of draws there are too few.").all()
+    assert "fewer than 100 draws of a chain say nothing of them" in frame.attrs["note"]
+    again = [line for line in actions(found) if line.startswith("post = model.sample(")]
+    assert again
+    for line in again:
+        (call,) = [node for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Call)]
+        asked = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+        assert asked.get("draws", 1000) >= 1000 and asked["tune"] >= 1000 and asked.get("chains", 4) >= 4
+    many = fabricated(dyestuff.model, rng, chains=2, draws=200).diagnose().boundary
+    assert many["prob_below"].notna().all() and not many["reading"].str.contains("tests alone").any()
 
 
 # Odd fits, and what to paste

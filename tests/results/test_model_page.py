@@ -17,7 +17,7 @@ def test_page(hsb_model: bx.Model) -> None:
     assert any("The intercept is the mean of math where ses is 0" in text for tag, text in found if tag == "p")
     cells = [text for tag, text in found if tag in ("th", "td")]
     at = cells.index("school")
-    assert cells[at : at + 4] == ["school", "160", "44.9", "Intercept, ses"]
+    assert cells[at : at + 4] == ["school", "160", "14 - 44.9 - 67", "Intercept, ses"]
     for parameter, prior, source in (
         ("Intercept", "Normal(12.75, 17.2)", "mean(y), 2.5 sd(y)"), ("ses", "Normal(0, 22.06)", "2.5 sd(y)/sd(x)"),
         ("1|school_sigma", "HalfStudentT(4, 6.878)", "sd(y)"), ("sigma", "HalfStudentT(4, 6.878)", "sd(y)"),

@@ -120,7 +120,7 @@ def test_what_is_out_of_the_ordinary(dyestuff2: Fits) -> None:
     with pytest.warns(bx.BayesmixWarning, match="twice"):
         fit = bx.Model("y ~ x + twice + (1 | top)", frame).reml()
     notes = " ".join(bx.table(fit).notes)
-    assert "dropped: twice" in notes and "1 rows with missing values" in notes
+    assert "dropped: twice" in notes and "1 row with missing values" in notes
 
 
 def test_wrong_input(hsb_reml: bx.LikelihoodFit, hsb_model: bx.Model) -> None:
@@ -133,7 +133,7 @@ def test_wrong_input(hsb_reml: bx.LikelihoodFit, hsb_model: bx.Model) -> None:
         ({"prob": 95}, "prob=95"),
         ({"decimals": 2.5}, "decimals=2.5"),
         ({"decimals": -1}, "decimals=-1"),
-        ({"names": ["a", "b"]}, "for 1 fits"),
+        ({"names": ["a", "b"]}, r"for 1 fit\."),
         ({"names": 3}, "names=3"),
         ({"title": 3}, "title=3"),
         ({"df": "satterthwait"}, "satterthwait"),
@@ -142,6 +142,8 @@ def test_wrong_input(hsb_reml: bx.LikelihoodFit, hsb_model: bx.Model) -> None:
     ):
         with pytest.raises(ArgumentError, match=words):
             bx.table(hsb_reml, **options)
+    with pytest.raises(ArgumentError, match="has 'a' more than once"):
+        bx.table(hsb_reml, hsb_reml, names=["a", "a"])
 
 
 def test_maketables_hooks(hsb_reml: bx.LikelihoodFit, dyestuff: Fits) -> None:

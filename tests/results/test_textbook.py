@@ -308,6 +308,13 @@ def test_what_is_no_csv(content: bytes, tmp_path: Path) -> None:
         read_textbook(file).data()
 
 
+def test_a_csv_file_with_doubled_names(tmp_path: Path) -> None:
+    file = with_csv(tmp_path)
+    (tmp_path / "mine.csv").write_text("Batch,Yield,Yield\nA,1,2\nB,2,3\n")
+    with pytest.raises(DataError, match="the column 'Yield' more than once"):
+        read_textbook(file).data()
+
+
 def test_priors_and_weights(tmp_path: Path) -> None:
     line = 'formula = "Yield ~ 1 + (1 | Batch)"'
     file = changed("dyestuff", line, f'{line}\npriors = {{ sigma = "HalfNormal(80)" }}\nweights = "w"', tmp_path)

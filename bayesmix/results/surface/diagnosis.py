@@ -54,7 +54,8 @@ class PosteriorDiagnosis(PosteriorChecks):
         Of the draws: R-hat and effective sample sizes (rank-normalised; of parameters and of group effects), Monte
         Carlo error, chains that stand still or apart, divergences and where they gather, tree depth, E-BFMI. Of what
         they rest on: few groups, priors that decide or that did not expect the data, variances that may be 0,
-        correlations near 1, and agreement with REML where a fit is given.
+        correlations near 1, and agreement with REML where a fit is given, by the rule of :func:`bayesmix.compare`; a
+        difference that few groups, a prior or a boundary excuse is named in the verdict and leaves ``.ok`` True.
 
         Parameters
         ----------
@@ -119,7 +120,8 @@ class PosteriorDiagnosis(PosteriorChecks):
             Index (level, effect): sd (posterior mean); chisq, df, p, p_mixture, p_low, p_high (REML likelihood ratio
             against the model without the effect and its covariances); br_chi2, br_df, br_p (Bryk and Raudenbush); eps,
             prob_below (P(sd < eps)), bf_zero, bf_mcse (Savage-Dickey factor for sd = 0 and its Monte Carlo error);
-            reading: how to take them together. ``attrs["note"]`` says what each is, and why one is missing.
+            reading: how to take them together. ``attrs["note"]`` says what each is, and why one is missing. With fewer
+            than 100 draws of a chain prob_below, bf_zero and bf_mcse are nan, and the reading is that of the tests.
 
         Raises
         ------

@@ -55,8 +55,10 @@ class GroupDiagnostics(Core):
         GroupInfluence
             ``.table`` (index group; n, cooks_distance, mdffits, covratio, covtrace), ``.coefficients`` (index (group,
             term); estimate and se without the group, change, dfbetas), with ``refit`` ``.components`` (index (group,
-            level, parameter); estimate, change). Where the other groups do not determine a coefficient the numbers are
-            nan and ``.note`` names group and coefficient.
+            level, parameter); estimate, change). change is the estimate without the group less that with it, dfbetas
+            change over the se without the group: both are positive where leaving the group out raises the estimate, as
+            in lme4's ``dfbetas(influence(fit, group))``; Belsley, Kuh & Welsch have the other sign. Where the other
+            groups do not determine a coefficient the numbers are nan and ``.note`` names group and coefficient.
 
         Raises
         ------
@@ -65,7 +67,8 @@ class GroupDiagnostics(Core):
 
         References
         ----------
-        Cook (1977), Technometrics 19:15-18; Christensen, Pearson & Johnson (1992), Technometrics 34:38-45; Snijders &
+        Cook (1977), Technometrics 19:15-18; Belsley, Kuh & Welsch (1980), Regression Diagnostics, chapter 2;
+        Christensen, Pearson & Johnson (1992), Technometrics 34:38-45; Snijders &
         Bosker (2012), Multilevel Analysis, 2nd ed., section 10.7; Loy & Hofmann (2014), Journal of Statistical
         Software 56(5).
 
