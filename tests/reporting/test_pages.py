@@ -447,7 +447,10 @@ def measured(page: Path, width: int, *options: str) -> dict[str, Any]:
     return dict(json.loads(unescape(told[1])))
 
 
-@pytest.fixture(scope="module", params=["hsb", "egsingle", "crossed"])
+@pytest.fixture(
+    scope="module",
+    params=["hsb", pytest.param("egsingle", marks=pytest.mark.slow), pytest.param("crossed", marks=pytest.mark.slow)],
+)
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """A page and how many images it has."""
     path = tmp_path_factory.mktemp(request.param) / "page.html"
@@ -461,7 +464,6 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return bx.report(model.reml(), post, path=path), 8
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1200])
 @pytest.mark.parametrize(
     "scheme", ["--blink-settings=preferredColorScheme=0", "--blink-settings=preferredColorScheme=1"]
