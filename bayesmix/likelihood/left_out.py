@@ -321,10 +321,10 @@ def _build(source_hash: int) -> tuple[Any, ...]:
     return group_densities, row_densities
 
 
-def _hash(path: Path) -> int:
+def _hash() -> int:
     """Of the kernel sources and of this file, on which no other kernel rests."""
-    digest = hashlib.sha256(SOURCE_HASH.to_bytes(8, "big") + path.read_bytes())
+    digest = hashlib.sha256(SOURCE_HASH.to_bytes(8, "big") + Path(__file__).read_bytes())
     return int.from_bytes(digest.digest()[:8], "big") >> 2
 
 
-group_densities, row_densities = _build(_hash(Path(__file__)))
+group_densities, row_densities = _build(_hash())
