@@ -23,6 +23,7 @@ from bayesmix.inference.sampling import Settings
 from bayesmix.interop.from_bambi import read_bambi, require_all_columns
 from bayesmix.interop.to_bambi import build_bambi
 from bayesmix.results.bayes_fit import BayesFit
+from bayesmix.results.fit import Fit
 from bayesmix.results.likelihood_fit import LikelihoodFit
 from bayesmix.results.model_page import model_html
 from bayesmix.results.posterior import build_idata, build_prior
@@ -92,6 +93,38 @@ class Model(Described):
         self._design = build_design(self._specification, data, weights)
         self._products = cross_products(self._design)
         self._priors = make_priors(self._design, priors)
+
+    @classmethod
+    def from_fit(cls, fit: Fit) -> Model:
+        """The model a fit was made from: formula, rows used and, of a posterior, its priors; of a loaded one too.
+
+        Parameters
+        ----------
+        fit : LikelihoodFit or BayesFit
+
+        Raises
+        ------
+        ArgumentError
+            Something that is no fit.
+
+        Examples
+        --------
+        >>> import bayesmix as bx
+        >>> fit = bx.Model("Yield ~ 1 + (1 | Batch)", bx.load_dataset("dyestuff")).reml()
+        >>> bx.Model.from_fit(fit).formula
+        'Yield ~ 1 + (1 | Batch)'
+        """
+        if not isinstance(fit, Fit):
+            raise ArgumentError(
+                f"from_fit was given an object of type {type(fit).__name__}.",
+                "Expected a fit, estimated, sampled or loaded.",
+                "Write bx.Model.from_fit(bx.load('fit.nc')).",
+            )
+        model = cls.__new__(cls)
+        model._specification = fit.design.specification
+        model._design, model._products = fit.design, fit.products
+        model._priors = fit.priors.numbers if isinstance(fit, BayesFit) else make_priors(fit.design, "default")
+        return model
 
     @property
     def specification(self) -> Specification:

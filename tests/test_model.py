@@ -365,3 +365,19 @@ def test_misspelt_level_and_predictor(hsb: pd.DataFrame) -> None:
         bx.Model(bx.levels("math ~ ses", schol={"Intercept": ""}), hsb)
     with pytest.raises(DataError, match="Did you mean 'sector'"):
         bx.Model(bx.levels("math ~ ses", school={"Intercept": "sectr"}), hsb)
+
+
+def test_the_model_of_a_fit(dataset: Callable[[str], pd.DataFrame], rng: np.random.Generator, tmp_path: Path) -> None:
+    """Of a loaded posterior too: its rows, its priors, its estimates."""
+    model = bx.Model("Reaction ~ Days + (Days | Subject)", dataset("sleepstudy"), priors={"sigma": "HalfNormal(70)"})
+    reml = model.reml()
+    fabricated(model, rng, draws=50).save(tmp_path / "fit.nc")
+    again = bx.Model.from_fit(bx.load(tmp_path / "fit.nc"))
+    assert again.formula == model.formula and again.groups == model.groups
+    assert again.priors.numbers == model.priors.numbers
+    assert again.reml().criterion == reml.criterion
+    assert bx.Model.from_fit(reml).priors["sigma"] != "HalfNormal(70)"
+    with pytest.raises(ArgumentError, match="from_fit was given an object of type Model"):
+        bx.Model.from_fit(model)
+    with pytest.raises(AttributeError, match=r"bx.Model.from_fit\(fit\) is the model"):
+        reml.model  # noqa: B018

@@ -29,6 +29,7 @@ h1, h2, h3 { line-height: 1.2; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #8886; white-space: nowrap; }
+.text { text-align: left; }
 tbody th { text-align: left; font-weight: normal; }
 thead th:first-child { text-align: left; }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: 0 1rem; }

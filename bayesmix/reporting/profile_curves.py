@@ -194,8 +194,10 @@ def plot_profile(
 ) -> NDArray[np.object_]:
     """Draw the profile likelihood of each standard deviation and correlation over its posterior and prior.
 
-    The bar is the profile interval, at the height to which the likelihood falls at its ends. Profile and posterior
-    differ by the prior, and by what they do with the other parameters: the one maximises, the other integrates.
+    The bar is the interval of this profile, at the height to which the likelihood falls at its ends; of a fit by REML
+    it is ``fit.intervals("profile", criterion="reml")`` (the default there is the deviance by ML, as in lme4). Profile
+    and posterior differ by the prior, and by what they do with the other parameters: the one maximises, the other
+    integrates.
 
     Parameters
     ----------
@@ -248,7 +250,7 @@ def _panel(ax: Axes, own: pd.DataFrame, method: str, prob: float) -> None:
             lw=1.0,
             marker="|",
             ms=9,
-            label=f"{100 * prob:g} % profile interval",
+            label=f"{100 * prob:g} % interval of the {method} profile",
         )
     else:
         ax.text(0.5, 0.9, "no profile", transform=ax.transAxes, ha="center", va="top", fontsize=8)

@@ -203,8 +203,8 @@ def model_probabilities(
     Returns
     -------
     DataFrame
-        Index model; formula, log_evidence, se, log_bf (against the most probable; its own is 0), prior, probability,
-        mcse (of the probability).
+        Index model; probability, mcse (of it), log_evidence, se, log_bf (against the most probable; its own is 0),
+        prior, formula.
 
     Raises
     ------
@@ -243,13 +243,13 @@ def model_probabilities(
     moves = np.diag(after) - np.outer(after, after)
     table = pd.DataFrame(
         {
-            "formula": [fit.design.specification.formula for fit in fits.values()],
+            "probability": after,
+            "mcse": np.sqrt((moves * errors) ** 2 @ np.ones(len(errors))),
             "log_evidence": logs,
             "se": errors,
             "log_bf": logs - logs[int(after.argmax())],
             "prior": before,
-            "probability": after,
-            "mcse": np.sqrt((moves * errors) ** 2 @ np.ones(len(errors))),
+            "formula": [fit.design.specification.formula for fit in fits.values()],
         },
         index=pd.Index(list(fits), name="model"),
     )

@@ -263,7 +263,8 @@ def _same_model(one: Fit, other: Fit) -> None:
             f"The fits are of '{one.design.specification.formula}' ({one.design.n} rows) and "
             f"'{other.design.specification.formula}' ({other.design.n} rows).",
             "Expected the same effects, the same rows, the same response and the same weights.",
-            "Fit both from one Model.",
+            "Fit both from one Model. To choose between models: bx.loo_compare({...}) and bx.bayes_factor(a, b) of "
+            "posteriors, bx.lrt(a, b) of estimates.",
         )
 
 

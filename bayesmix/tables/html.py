@@ -9,6 +9,9 @@ import pandas as pd
 
 from bayesmix.tables.text import PROBABILITIES, Header, format_number, format_p
 
+# What pages show at the left; a column of numbers is at the right.
+TEXT = ' class="text"'
+
 
 def html_table(frame: pd.DataFrame, decimals: Mapping[str, int] | int = 4, caption: str = "") -> str:
     """A frame as a table: labels of rows and columns are header cells, with a scope each.
@@ -32,7 +35,7 @@ def html_table(frame: pd.DataFrame, decimals: Mapping[str, int] | int = 4, capti
     >>> print(html_table(pd.DataFrame({"estimate": [2.5]}, index=pd.Index(["a<b"], name="term")), 1))
     <table>
     <thead>
-    <tr><th scope="col">term</th><th scope="col">estimate</th></tr>
+    <tr><th scope="col" class="text">term</th><th scope="col">estimate</th></tr>
     </thead>
     <tbody>
     <tr><th scope="row">a&lt;b</th><td>2.5</td></tr>
@@ -42,12 +45,14 @@ def html_table(frame: pd.DataFrame, decimals: Mapping[str, int] | int = 4, capti
     lines = ["<table>", *([f"<caption>{escape(caption)}</caption>"] if caption else []), "<thead>"]
     lines += [*_head(frame), "</thead>", "<tbody>"]
     columns = [_cells(frame.iloc[:, number], decimals) for number in range(frame.shape[1])]
+    opening = [f"<td{TEXT}>" if text else "<td>" for text in _are_texts(frame)]
     previous: tuple[str, ...] = ()
     for row, label in enumerate(frame.index):
         labels = tuple(map(str, label)) if isinstance(label, tuple) else (str(label),)
         shown = _blank_repeats(labels, previous)
         heads = "".join(f'<th scope="row">{escape(text)}</th>' for text in shown)
-        lines.append(f"<tr>{heads}{''.join(f'<td>{escape(column[row])}</td>' for column in columns)}</tr>")
+        cells = (f"{tag}{escape(column[row])}</td>" for tag, column in zip(opening, columns, strict=True))
+        lines.append(f"<tr>{heads}{''.join(cells)}</tr>")
         previous = labels
     return "\n".join([*lines, "</tbody>", "</table>"])
 
@@ -78,9 +83,10 @@ def html_summary(header: Header, sections: Sequence[tuple[str, str]], notes: Seq
 
 def _head(frame: pd.DataFrame) -> list[str]:
     """Rows of column labels, outer ones over all their columns."""
-    names = "".join(f'<th scope="col">{escape(str(name or ""))}</th>' for name in frame.index.names)
+    names = "".join(_column_head(str(name or ""), True) for name in frame.index.names)
+    texts = _are_texts(frame)
     if not isinstance(frame.columns, pd.MultiIndex):
-        return [f"<tr>{names}{''.join(_column_head(str(name)) for name in frame.columns)}</tr>"]
+        return [f"<tr>{names}{''.join(map(_column_head, map(str, frame.columns), texts))}</tr>"]
     rows = []
     depth = frame.columns.nlevels
     for level in range(depth - 1):
@@ -91,12 +97,18 @@ def _head(frame: pd.DataFrame) -> list[str]:
         blank = f'<td colspan="{frame.index.nlevels}"></td>'
         cells = "".join(f'<th scope="colgroup" colspan="{width}">{escape(key[-1])}</th>' for key, width in runs)
         rows.append(f"<tr>{blank}{cells}</tr>")
-    return [*rows, f"<tr>{names}{''.join(_column_head(str(column[-1])) for column in frame.columns)}</tr>"]
+    last = map(_column_head, (str(column[-1]) for column in frame.columns), texts)
+    return [*rows, f"<tr>{names}{''.join(last)}</tr>"]
 
 
-def _column_head(name: str) -> str:
+def _column_head(name: str, is_text: bool) -> str:
     """The header cell of one column."""
-    return f'<th scope="col">{escape(name)}</th>'
+    return f'<th scope="col"{TEXT if is_text else ""}>{escape(name)}</th>'
+
+
+def _are_texts(frame: pd.DataFrame) -> list[bool]:
+    """Which columns hold words and no numbers, to stand at the left."""
+    return [all(isinstance(value, str) for value in frame.iloc[:, number]) for number in range(frame.shape[1])]
 
 
 def _cells(column: pd.Series, decimals: Mapping[str, int] | int) -> list[str]:

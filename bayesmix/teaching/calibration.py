@@ -30,7 +30,6 @@ from bayesmix.inference.threads import one_blas_thread
 from bayesmix.inference.uniformity import rank_among
 from bayesmix.model import Model
 from bayesmix.results.naming import require_count
-from bayesmix.teaching.arguments import shown
 from bayesmix.teaching.calibration_verdict import Calibration
 from bayesmix.teaching.parameter_values import (
     group_names,
@@ -263,9 +262,9 @@ def require_model(function: str, model: Any) -> None:
     """Refuse what is no model."""
     if not isinstance(model, Model):
         raise ArgumentError(
-            f"{function} was given {shown(model)}.",
+            f"{function} was given an object of type {type(model).__name__}.",
             "Expected a Model.",
-            f"Write bx.{function}(bx.Model(formula, data), ...).",
+            f"Write bx.{function}(bx.Model(formula, data), ...); of a fit, bx.Model.from_fit(fit).",
         )
 
 

@@ -102,7 +102,7 @@ def test_drawn(sleepstudy: Fits) -> None:
     frame = bx.profile_data(sleepstudy.reml, sleepstudy.post, prob=0.9)
     by = curves(frame, "sd(Days)")
     lines = {line.get_label(): line for line in axes[1].lines}
-    assert list(lines) == ["REML profile likelihood", "posterior / prior", "prior", "90 % profile interval"]
+    assert list(lines) == ["REML profile likelihood", "posterior / prior", "prior", "90 % interval of the REML profile"]
     for label, curve in zip(lines, ("profile", "integrated", "prior", "interval"), strict=True):
         assert_allclose(lines[label].get_xydata(), by[curve][["value", "density"]])
     labels = [text.get_text() for text in axes[0].figure.legends[0].get_texts()]

@@ -100,7 +100,7 @@ def test_within_its_error() -> None:
 def test_model_probabilities(dyestuff2: Fits, nulls: dict[str, bx.BayesFit]) -> None:
     fits = {"batches": dyestuff2.post, "none": nulls["dyestuff2"]}
     table = bx.model_probabilities(fits, seed=1)
-    assert list(table.columns) == ["formula", "log_evidence", "se", "log_bf", "prior", "probability", "mcse"]
+    assert list(table.columns) == ["probability", "mcse", "log_evidence", "se", "log_bf", "prior", "formula"]
     assert list(table.index) == ["batches", "none"]
     assert list(table["prior"]) == [0.5, 0.5]
     factor = bx.bayes_factor(nulls["dyestuff2"], dyestuff2.post, seed=1)

@@ -67,3 +67,10 @@ def test_everything_is_escaped() -> None:
     for part in ("&lt;script&gt;", "&lt;n&gt;", "<caption>&lt;c&gt;</caption>", "<h4>&lt;s&gt;</h4>"):
         assert part in text
     assert "http" not in text and "style" not in text
+
+
+def test_words_are_told_from_numbers() -> None:
+    """Words stand at the left of a page, also in the head of their column."""
+    head, row = read(html_table(pd.DataFrame({"a": ["x"], "b": [1.0]}, index=pd.Index(["r"], name="i")))).rows
+    assert [attrs.get("class") for _, attrs, _ in head] == ["text", "text", None]
+    assert [attrs.get("class") for _, attrs, _ in row] == [None, "text", None]

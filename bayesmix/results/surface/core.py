@@ -19,6 +19,9 @@ Integers = NDArray[np.int64]
 
 # What one kind of fit has and the other has not, or other programs have.
 ELSEWHERE = {
+    "model": "bx.Model.from_fit(fit) is the model it was made from.",
+    "formula": "It is .design.specification.formula; bx.Model.from_fit(fit) is the model it was made from.",
+    "data": "bx.Model.from_fit(fit) is the model it was made from, with the rows used.",
     "anova": "F tests belong to estimates: model.reml().anova(); a posterior answers .hypothesis(...).",
     "vcov": "Of a posterior it is np.cov of the draws in .idata; of estimates model.reml().vcov().",
     "intervals": "Tables of a posterior have intervals: choose their coverage with prob=.",
