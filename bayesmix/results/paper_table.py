@@ -238,9 +238,10 @@ def _share(value: Any) -> str:
 def _rows(
     columns: Sequence[Column], part: Callable[[Column], pd.DataFrame], decimals: int
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Every parameter of any fit, in the order of the first that has it; the residual last."""
+    """Every parameter of any fit, levels together, in the order of the first that has it; the residual last."""
     found: dict[Row, None] = {row: None for column in columns for row in part(column).index}
-    ordered = [row for row in found if row != RESIDUAL] + [row for row in found if row == RESIDUAL]
+    parts = list(dict.fromkeys(outer for outer, _ in found))
+    ordered = sorted(found, key=lambda row: (row == RESIDUAL, parts.index(row[0])))
     made = []
     for row in ordered:
         there = {n: part(column).loc[[row]].iloc[0] for n, column in enumerate(columns) if row in part(column).index}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,9 @@ from bayesmix.likelihood.coordinates import block_entries
 Floats = NDArray[np.float64]
 
 SCALES = ("var", "sd")
+
+# ``sd(ses | school)``.
+_AT_LEVEL = re.compile(r"\s*(sd|var|corr|cov)\s*\((.+)\|([^|]+)\)\s*")
 
 # How a user names parameters.
 Names = str | tuple[str, str] | Sequence[str | tuple[str, str]] | None
@@ -111,7 +116,7 @@ def chosen_rows(
     on_both = {(row.part, row.parameter): row for scale in ("sd", "var") for row in component_rows(design, scale)}
     known = [*fixed, *on_both.values(), *theta_rows(design)]
     pair = isinstance(parameters, tuple) and (parameters[0], parameters[-1]) in {(r.part, r.parameter) for r in known}
-    wanted = [parameters] if isinstance(parameters, str) or pair else list(parameters)
+    wanted = [_as_in_tables(one) for one in ([parameters] if isinstance(parameters, str) or pair else parameters)]
     chosen: list[Row] = []
     for name in wanted:
         parts = [row for row in known if row.part == name and not row.squared and row.quantity.kind != "cov"]
@@ -126,6 +131,17 @@ def chosen_rows(
             )
         chosen += [row for row in found if row not in chosen]
     return chosen
+
+
+def _as_in_tables(name: Any) -> Any:
+    """(part, parameter) of ``sd(ses | school)`` and ``sigma``, as hypotheses and simulations write them."""
+    if name == "sigma":
+        return "residual", "sd"
+    found = _AT_LEVEL.fullmatch(name) if isinstance(name, str) else None
+    if found is None:
+        return name
+    kind, effects, level = found.groups()
+    return level.strip(), f"{kind}({','.join(effect.strip() for effect in effects.split(','))})"
 
 
 def table_index(rows: Sequence[Row]) -> pd.MultiIndex:

@@ -166,7 +166,7 @@ class Calibration:
     def verdict(self) -> str:
         """What the ranks say, with the thresholds, and what stands against believing it."""
         runs, table = self.runs, self._table
-        worst = str(table["p_adjusted"].idxmin())
+        worst = str(table["p"].idxmin())
         p = float(table["p_adjusted"].min())
         count = len(self.ranks)
         found = f"{count} replications, {len(table)} quantities; smallest p {p:.3g} ({worst}, adjusted by Holm)"

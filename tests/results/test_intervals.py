@@ -12,6 +12,7 @@ from scipy import stats
 import bayesmix as bx
 from bayesmix.errors import ArgumentError, ConvergenceError
 from bayesmix.inference import profile as profiles
+from bayesmix.results.quantities import chosen_rows
 from tests.frames import random_frame
 
 J, M = 9, 5
@@ -255,6 +256,15 @@ def test_chosen_profiles(hsb_reml: bx.LikelihoodFit) -> None:
         hsb_reml.profile(points=0)
     with pytest.raises(ArgumentError, match="Write parameters='ses'"):
         hsb_reml.profile(parm="ses")
+
+
+def test_profiles_by_the_names_of_hypotheses(hsb_reml: bx.LikelihoodFit) -> None:
+    named = ["sd(ses | school)", "corr(Intercept, ses | school)", "sigma"]
+    in_tables = [("school", "sd(ses)"), ("school", "corr(Intercept,ses)"), ("residual", "sd")]
+    assert chosen_rows(hsb_reml.design, named) == chosen_rows(hsb_reml.design, in_tables)
+    assert len(chosen_rows(hsb_reml.design, named)) == 3
+    with pytest.raises(ArgumentError, match="no parameter"):
+        chosen_rows(hsb_reml.design, "sd(sess | school)")
 
 
 def test_theta_profile_passes_through_theta(hsb_model: bx.Model) -> None:

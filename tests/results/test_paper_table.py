@@ -78,6 +78,14 @@ def test_models_with_different_terms(hsb: pd.DataFrame) -> None:
     assert "different fixed effects" in notes and "different numbers of rows" in notes
 
 
+def test_levels_stay_together(dataset: Callable[[str], pd.DataFrame]) -> None:
+    """A slope that only the second model has stands beside the intercept of its level."""
+    formulas = ("math ~ year + (1 | schoolid/childid)", "math ~ year + (year | schoolid/childid)")
+    table = bx.table(*(bx.Model(formula, dataset("egsingle")).reml() for formula in formulas))
+    parts = [name.split(",")[0] for name in cells(table) if "(" in name and name.startswith("schoolid")]
+    assert parts == ["schoolid:childid"] * 4 + ["schoolid"] * 4
+
+
 def test_small_numbers_keep_two_digits() -> None:
     frame = random_frame(np.random.default_rng(1))
     fit = bx.Model("y ~ w + (1 | top)", frame.assign(w=1e4 * frame["x"])).reml()
