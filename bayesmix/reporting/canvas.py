@@ -105,9 +105,9 @@ def central_column(frame: pd.DataFrame) -> str:
 
 
 def robust_view(kept: Floats, cut: Floats) -> tuple[float, float]:
-    """Limits that show all of ``kept``, and of ``cut`` what is within Tukey's fences; of a few all.
+    """Limits that show all of ``kept``, and of ``cut`` what is within or little beyond Tukey's fences; of a few all.
 
-    Beyond them single groups of two or three rows would decide the scale of the picture.
+    Far beyond them single groups of two or three rows would decide the scale of the picture.
     """
     found = cut[np.isfinite(cut)]
     inside = kept[np.isfinite(kept)]
@@ -118,6 +118,9 @@ def robust_view(kept: Floats, cut: Floats) -> tuple[float, float]:
         reach = 1.5 * (high - low)
         inside = np.concatenate([inside, found[(found >= low - reach) & (found <= high + reach)]])
     low, high = float(inside.min()), float(inside.max())
+    little = 0.25 * (high - low)
+    near = found[(found >= low - little) & (found <= high + little)]
+    low, high = min([low, *near.tolist()]), max([high, *near.tolist()])
     margin = 0.05 * (high - low) or 1.0
     return low - margin, high + margin
 

@@ -199,6 +199,7 @@ def _groups(fit: Fit) -> Iterator[Block]:
     yield table
     if isinstance(table, Grid):
         yield from _unused(fit, table.frame)
+    yield Prose(f"The pictures show the fit by {getattr(fit, 'method', 'NUTS')}.")
     for number, level in enumerate(fit.design.levels, start=1):
         name = level.name
         yield picture(f"shrinkage-{number}", f"Shrinkage of {name}", lambda name=name: plot_shrinkage(fit, name))  # type: ignore[misc]

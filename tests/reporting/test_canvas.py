@@ -10,9 +10,12 @@ from bayesmix.reporting.canvas import CYCLE, DASHES, fitted_title, legend_above,
 
 
 def test_limits_show_what_is_kept_and_cut_far_outliers() -> None:
-    kept, cut = np.array([0.0, 10.0]), np.array([*np.repeat([1.0, 2.0, 3.0, 4.0], 3), 12.0])
+    kept, cut = np.array([0.0, 10.0]), np.array([*np.repeat([1.0, 2.0, 3.0, 4.0], 3), 12.6])
     low, high = robust_view(kept, cut)
     assert_allclose((low, high), (-0.5, 10.5))
+    # A quarter more of the axis shows it.
+    low, high = robust_view(kept, np.array([*np.repeat([1.0, 2.0, 3.0, 4.0], 3), 12.4]))
+    assert_allclose((low, high), (-0.62, 13.02))
     low, high = robust_view(kept, np.array([*np.repeat([1.0, 2.0, 3.0, 4.0], 2), 12.0]))
     assert_allclose((low, high), (-0.6, 12.6))
     low, high = robust_view(kept, np.array([np.nan, *np.linspace(11, 13, 15)]))
