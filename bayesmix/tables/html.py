@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import pandas as pd
 
 from bayesmix.tables.text import PROBABILITIES, Header, format_number, format_p
+
+_PRINTED = re.compile(r"\s*[<>]?\s*[-+\u2212]?[\d.,]*(e[-+]?\d+)?\s*%?\s*")
 
 # What pages show at the left; a column of numbers is at the right.
 TEXT = ' class="text"'
@@ -107,8 +110,12 @@ def _column_head(name: str, is_text: bool) -> str:
 
 
 def _are_texts(frame: pd.DataFrame) -> list[bool]:
-    """Which columns hold words and no numbers, to stand at the left."""
-    return [all(isinstance(value, str) for value in frame.iloc[:, number]) for number in range(frame.shape[1])]
+    """Which columns hold words, to stand at the left; numbers that were printed as text are none."""
+    columns = [frame.iloc[:, number].tolist() for number in range(frame.shape[1])]
+    return [
+        all(isinstance(value, str) for value in column) and not all(_PRINTED.fullmatch(value) for value in column)
+        for column in columns
+    ]
 
 
 def _cells(column: pd.Series, decimals: Mapping[str, int] | int) -> list[str]:

@@ -152,7 +152,7 @@ def test_text_and_html(hsb_reml: bx.LikelihoodFit, hsb_ml: bx.LikelihoodFit, sli
     assert "-0.1100" not in text and "nan" not in text and "<NA>" not in text
     assert "&lt;slide&gt;" in html and "<slide>" not in html
     assert html.startswith("<section>") and html.count("<table>") == 1
-    assert "<td>yes</td>" in html and "<td>-0.11</td>" in html
+    assert '<td class="text">yes</td>' in html and "<td>-0.11</td>" in html
     assert ">nan<" not in html and "NA&gt;" not in html
 
 

@@ -71,6 +71,8 @@ def test_everything_is_escaped() -> None:
 
 def test_words_are_told_from_numbers() -> None:
     """Words stand at the left of a page, also in the head of their column."""
-    head, row = read(html_table(pd.DataFrame({"a": ["x"], "b": [1.0]}, index=pd.Index(["r"], name="i")))).rows
-    assert [attrs.get("class") for _, attrs, _ in head] == ["text", "text", None]
-    assert [attrs.get("class") for _, attrs, _ in row] == [None, "text", None]
+    head, row = read(
+        html_table(pd.DataFrame({"a": ["x"], "b": [1.0], "c": ["-.11"]}, index=pd.Index(["r"], name="i")))
+    ).rows
+    assert [attrs.get("class") for _, attrs, _ in head] == ["text", "text", None, None]
+    assert [attrs.get("class") for _, attrs, _ in row] == [None, "text", None, None]
