@@ -14,6 +14,7 @@ import bayesmix as bx
 from bayesmix.errors import ArgumentError
 from bayesmix.results import pointwise
 from tests.bayes import Fits
+from tests.exact_regression import exact_regression
 from tests.fabricated import fabricated
 from tests.frames import random_frame
 
@@ -76,30 +77,8 @@ def test_effects_that_were_not_kept(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("weights", [None, "w"])
 def test_leave_one_out_has_a_closed_form(weights: str | None, rng: np.random.Generator) -> None:
-    """Exact draws of a regression with flat beta and log sigma: each row left out has a t distribution.
-
-    Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 14.2; with weights, of sqrt(w) times the row.
-    """
-    n, draws = 60, 4000
-    x, w = rng.normal(size=n), rng.uniform(0.3, 3.0, size=n) if weights else np.ones(n)
-    frame = pd.DataFrame({"y": 3 + 2 * x + rng.normal(size=n) / np.sqrt(w), "x": x, "w": w})
-    X, y = np.column_stack([np.ones(n), x]) * np.sqrt(w)[:, None], frame["y"].to_numpy() * np.sqrt(w)
-
-    def fit(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        inverse = np.linalg.inv(X[rows].T @ X[rows])
-        beta = inverse @ X[rows].T @ y[rows]
-        return beta, inverse, float(np.sum((y[rows] - X[rows] @ beta) ** 2) / (len(rows) - 2))
-
-    exact = []
-    for i in range(n):
-        beta, inverse, variance = fit(np.delete(np.arange(n), i))
-        scale = np.sqrt(variance * (1 + X[i] @ inverse @ X[i]))
-        exact.append(stats.t.logpdf(y[i], n - 3, X[i] @ beta, scale) + np.log(w[i]) / 2)
-    beta, inverse, variance = fit(np.arange(n))
-    sigma = np.sqrt(variance * (n - 2) / rng.chisquare(n - 2, size=draws))
-    drawn = beta + sigma[:, None] * (rng.normal(size=(draws, 2)) @ np.linalg.cholesky(inverse).T)
-    model = bx.Model("y ~ x", frame, weights=weights)
-    post = fabricated(model, rng, chains=4, draws=draws // 4, beta=drawn, sigma=sigma)
+    """Each row left out has a t distribution."""
+    post, exact = exact_regression(rng, weights)
     found = az.loo(post.with_log_likelihood(), pointwise=True)
     assert_allclose(found.elpd_i, exact, atol=0.15)
     assert abs(found.elpd - sum(exact)) < 0.2
